@@ -1,0 +1,50 @@
+"""Kubelets."""
+
+from __future__ import annotations
+
+from conformance import BLOCKER, CLUSTER, NODE, WARNING, Specifier, Version, found, hazard
+from conformance.change import Upgrade
+from conformance.facts.kubernetes import Node
+from conformance.facts.values.kubeletconfig import KubeletConfig
+
+from ..sources import CGROUP_V1, DEAD_KUBELET
+
+_AFFECTED = Specifier.parse(">=1.16,<1.19")
+
+
+@hazard(
+    "k8s-kubelet-dead-connection",
+    title="kubelets that may retry for ever on a dead connection: the node drops out while its pods run on",
+    severity=WARNING,
+    on=[CLUSTER],
+    fixed="1.19",
+    source=DEAD_KUBELET,
+    remedy="Upgrade the kubelets to 1.19 or later; until then, restart a node that drops out.",
+)
+def check_kubelets_reconnect(nodes: list[Node]) -> None:
+    affected = [one for one in nodes if Version.parse(one.kubelet) in _AFFECTED]
+    if affected:
+        raise found(
+            f"{len(affected)} of {len(nodes)} nodes run an affected kubelet: "
+            + ", ".join(f"{one.name} ({one.kubelet})" for one in affected),
+            evidence=[f"node {one.name}: kubeletVersion {one.kubelet}" for one in affected],
+        )
+
+
+@hazard(
+    "k8s-cgroup-v1",
+    title="the machine runs cgroup v1, and the kubelet refuses it from 1.35 on",
+    severity=BLOCKER,
+    on=[NODE],
+    upgrade_to=">=1.35",
+    source=CGROUP_V1,
+    remedy="Boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1 on the kernel command line, or a current "
+    "distribution); or, for now, set failCgroupV1: false in the kubelet's configuration.",
+)
+def check_kubelet_accepts_cgroups(cgroup_version: str, kubelet_config: KubeletConfig, upgrade: Upgrade) -> None:
+    if cgroup_version == "v2":
+        return
+    target = upgrade.target or Version.parse("1.35")
+    if kubelet_config.refuses_cgroup_v1(target):
+        told = f"{kubelet_config.set_in} sets failCgroupV1: true" if kubelet_config.set_in else "failCgroupV1 is not set"
+        raise found(f"the machine runs cgroup {cgroup_version} and {told}: the kubelet of {target} will not start")

@@ -1,0 +1,70 @@
+"""The configuration that is about to be applied (``--desired``): read where pytest runs, kept as facts need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conformance.answers import Answer
+from conformance.documents import InvalidDocument
+from conformance.reads import Desired
+from conformance.reads.projection import project, smallest, tree_of
+
+__all__ = ["documents_of", "read_desired"]
+
+
+def documents_of(path: Path) -> list[Mapping[str, Any]]:
+    """All documents of a YAML file, without empty ones; the items of a List stand for themselves.
+
+    :raises InvalidDocument: it cannot be read or is not YAML; a usage error.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        documents = list(yaml.safe_load_all(text))
+    except OSError as error:
+        msg = f"--desired {path}: cannot be read: {error.strerror}"
+        raise InvalidDocument(msg) from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        msg = f"--desired {path}: not valid YAML{where}: expected the configuration that is about to be applied"
+        raise InvalidDocument(msg) from None
+    found: list[Mapping[str, Any]] = []
+    for document in documents:
+        if document is None:
+            continue
+        if not isinstance(document, Mapping):
+            msg = f"--desired {path}: expected documents of keys and values, not {type(document).__name__}"
+            raise InvalidDocument(msg)
+        items = document.get("items") if str(document.get("kind", "")).endswith("List") else None
+        found.extend(one for one in items or [] if isinstance(one, Mapping)) if items else found.append(document)
+    return found
+
+
+def read_desired(paths: Iterable[Path], reads: Iterable[Desired]) -> dict[str, Answer]:
+    """The answers of declared reads of the desired configuration; no paths is "none was given".
+
+    :raises InvalidDocument: a file is wrong.
+    """
+    paths = list(paths)
+    documents = [one for path in paths for one in documents_of(path)]
+    merged: dict[str, set[str]] = {}
+    wanted: dict[str, Desired] = {}
+    for read in reads:
+        merged.setdefault(read.key, set()).update(read.keep)
+        wanted[read.key] = read
+    answers = {}
+    for key, read in wanted.items():
+        keep = smallest(merged[key])
+        tree = tree_of(keep)
+        kept = [project(one, tree) for one in documents if _is(one, read)] if paths else None
+        answers[key] = Answer(value={"keep": list(keep), "objects": kept})
+    return answers
+
+
+def _is(document: Mapping[str, Any], read: Desired) -> bool:
+    group = str(document.get("apiVersion", "")).rpartition("/")[0]
+    return str(document.get("kind", "")) == read.kind and group == read.group

@@ -1,0 +1,49 @@
+"""Evidence: the reads behind a finding, and the lines of their answers that decided it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from conformance.answers import Answer
+from conformance.facts.resolve import AnswerOf, Planned
+from conformance.findings import Evidence
+
+__all__ = ["evidence_of"]
+
+#: An answer of at most so many lines is evidence as a whole, where the check names no lines of its own.
+_SHORT: Final = 3
+_LONGEST_LINE: Final = 500
+
+
+def evidence_of(reads: Iterable[Planned], lines: Iterable[str], answer_of: AnswerOf) -> tuple[Evidence, ...]:
+    """Each read behind a finding with its deciding lines.
+
+    :param lines: the lines that the check named; each is put beside the read whose answer holds it. A line that
+        stands in no answer as it is - one that describes an object of a cluster - goes with the cluster's read.
+    """
+    lines = [line[:_LONGEST_LINE] for line in dict.fromkeys(lines)]
+    found: list[tuple[Planned, list[str]]] = []
+    for planned in reads:
+        answer = answer_of(planned.subject, planned.read.key)
+        texts = _texts(answer) if answer else []
+        held = [line for line in lines if any(line in text for text in texts)]
+        if not lines:
+            shown = [line for text in texts for line in text.splitlines() if line.strip()]
+            held = [line[:_LONGEST_LINE] for line in shown] if len(shown) <= _SHORT else []
+        found.append((planned, held))
+    placed = {line for _, held in found for line in held}
+    rest = [line for line in lines if line not in placed]
+    if rest and found:
+        home = next((held for planned, held in found if not planned.read.key.startswith("cat ")), found[0][1])
+        home.extend(rest)
+    chosen = [(planned, held) for planned, held in found if held] or found
+    return tuple(Evidence(planned.subject, planned.read.key, tuple(held)) for planned, held in chosen)
+
+
+def _texts(answer: Answer) -> list[str]:
+    value: Mapping[str, Any] = answer.value or {}
+    texts = [one["text"] for one in value.get("files", {}).values()]
+    if isinstance(value.get("stdout"), str):
+        texts.append(value["stdout"])
+    return texts

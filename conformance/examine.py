@@ -1,0 +1,110 @@
+"""From the findings of a session to the examination that every report is made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from conformance import __version__
+from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, judge
+from conformance.run import now_text
+from conformance.select import upgrades_of
+from conformance.waivers import complaints
+
+if TYPE_CHECKING:
+    from conformance.run import Run
+    from conformance.session import Session
+
+__all__ = ["examine"]
+
+
+def examine(session: Session, *, stopped: bool) -> Examination:
+    """Everything that the reports say.
+
+    :param stopped: the session ended before all items had run (``-x``, an interrupt).
+    """
+    run = session.run
+    findings = tuple(sorted(session.findings.values(), key=lambda one: one.rank))
+    missing = _not_run(run, session.findings, stopped=stopped)
+    not_examined = (*run.selection.not_examined, *missing)
+    loud = complaints(session.waivers, findings, session.now)
+    verdict, reasons = judge(
+        findings, not_examined, strict=bool(session.config.getoption("strict", default=False)), loud=len(loud)
+    )
+    snapshot = run.snapshot
+    return Examination(
+        verdict=verdict,
+        reasons=reasons,
+        profile=run.profile.name,
+        title=run.profile.title,
+        scope="" if len(run.change.examine) > 1 else f"{run.change.examine[0]} only",
+        upgrades=_upgrades(run),
+        started=snapshot.started,
+        finished=now_text(),
+        subjects=tuple(_subjects(run)),
+        coverage=_coverage(run, findings, not_examined),
+        findings=findings,
+        warnings=(*loud, *_unverified(run)),
+        gather={"from_snapshot": run.replay, "finished": snapshot.finished, "subjects": snapshot.notes},
+        suite=__version__,
+    )
+
+
+def _not_run(run: Run, findings: dict[tuple[str, str], Finding], *, stopped: bool) -> list[LeftOut]:
+    """The cases that no item settled: deselecting by hand, or stopping early, can never yield a go."""
+    why = "the run was stopped before" if stopped else "deselected by hand (-k, -m, --lf, a path …)"
+    return [
+        LeftOut(case.hazard.id, why, case.subject.name)
+        for case in run.selection.cases
+        if (case.hazard.id, case.subject.name) not in findings
+    ]
+
+
+def _coverage(run: Run, findings: tuple[Finding, ...], not_examined: tuple[LeftOut, ...]) -> Coverage:
+    def listed(outcome: Outcome) -> list[LeftOut]:
+        return [LeftOut(one.hazard, one.message, one.subject) for one in findings if one.outcome is outcome]
+
+    decided = {
+        one.hazard for one in findings if one.outcome not in (Outcome.UNKNOWN, Outcome.NOT_APPLICABLE)
+    }
+    return Coverage(
+        known=run.selection.known,
+        examined=len(decided),
+        not_applicable=(*run.selection.not_applicable, *listed(Outcome.NOT_APPLICABLE)),
+        not_examined=not_examined,
+        unknown=tuple(listed(Outcome.UNKNOWN)),
+    )
+
+
+def _upgrades(run: Run) -> dict[str, tuple[str, str]]:
+    whole = run.change.upgrade
+    target = whole.target or run.profile.target
+    found = {"": (str(whole.source or ""), str(target or ""))}
+    sources = run.source_versions()
+    for cluster in run.inventory.clusters:
+        upgrade, _ = upgrades_of(cluster, run.inventory, run.change, run.profile, sources)[0]
+        if not upgrade.none:
+            found[cluster.name] = (str(upgrade.source or ""), str(upgrade.target or ""))
+    return found
+
+
+def _subjects(run: Run) -> list[dict[str, Any]]:
+    records = []
+    for one in (*run.inventory.hosts, *run.inventory.clusters):
+        record: dict[str, Any] = {"name": one.name, "kind": one.kind, "roles": list(one.roles)}
+        if one.cluster:
+            record["cluster"] = one.cluster
+        if one.manager:
+            record["manager"] = one.manager
+        records.append(record)
+    return records
+
+
+def _unverified(run: Run) -> list[str]:
+    """What was not verified by somebody's decision, in words."""
+    said = []
+    for name, notes in run.snapshot.notes.items():
+        if notes.get("host_key_verified") is False:
+            said.append(f"{name}: its host key was not verified, by decision (verify_host_keys: false)")
+        if notes.get("tls_verified") is False:
+            said.append(f"{name}: its certificate was not verified, by decision (insecure-skip-tls-verify)")
+    return said

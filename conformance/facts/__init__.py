@@ -1,0 +1,13 @@
+"""Facts: typed values made from declared reads. The ones in `SHARED` can be named by every check."""
+
+from typing import Final
+
+from conformance.facts import kubernetes, linux
+from conformance.facts.declare import Every, Fact, Members, cluster_fact, every, fleet_fact, host_fact
+
+__all__ = ["SHARED", "Every", "Fact", "Members", "cluster_fact", "every", "fleet_fact", "host_fact"]
+
+#: The facts of every platform by name.
+SHARED: Final = {
+    value.name: value for module in (linux, kubernetes) for value in vars(module).values() if isinstance(value, Fact)
+}

@@ -1,0 +1,250 @@
+"""Resolving facts: which reads a check needs of whom, and what the stored answers make of them.
+
+Both questions walk the same graph, so what is planned is what is asked for: `Closure` walks it without any answer,
+`Facts` with a snapshot's answers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from conformance.answers import Answer, NotApplicable, Unreadable
+from conformance.facts.declare import BUILT_IN, Every, Fact, InvalidFact, Members
+from conformance.reads import ClusterRead, Desired, HostRead, Named
+from conformance.subjects import Inventory, Subject
+
+__all__ = ["AnswerOf", "Closure", "Facts", "Planned", "fixture_needs", "place_of"]
+
+#: Looks a stored answer up: subject name, key of the read.
+AnswerOf = Callable[[str, str], Answer | None]
+Read = HostRead | ClusterRead
+
+_PYTEST_OWN: Final = ("request",)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One read of one subject."""
+
+    subject: str
+    read: Read
+
+
+def place_of(fact: Fact, subject: Subject, inventory: Inventory) -> Subject:
+    """The subject that a fact is about when a check on `subject` names it.
+
+    :raises Unreadable: there is none, such as the cluster of a host that belongs to no cluster.
+    :raises InvalidFact: a check on a cluster names a fact of one host.
+    """
+    if fact.kind == "fleet":
+        return inventory.fleet
+    if fact.kind == subject.kind:
+        return subject
+    if fact.kind == "cluster" and subject.kind == "host":
+        if subject.cluster is None or subject.cluster not in inventory:
+            reason = f"{subject.name} belongs to no cluster that is looked at: name it (`cluster:` in the change file)"
+            raise Unreadable(reason, subject=subject.name)
+        return inventory[subject.cluster]
+    msg = f"fact {fact.name} is about one {fact.kind}; a check on a {subject.kind} needs every({fact.name})"
+    raise InvalidFact(msg)
+
+
+def asked_of(read: Read, place: Subject, inventory: Inventory) -> Subject:
+    """The subject that a read is sent to when the fact is about `place`.
+
+    :raises Unreadable: it cannot be asked.
+    """
+    asked = place
+    if isinstance(read, ClusterRead) and not isinstance(read, Desired) and read.at == "manager":
+        asked = inventory.manager_of(place)
+    if not asked.connected and not isinstance(read, Desired):
+        reason = f"no kubeconfig is given for cluster {asked.name}: add it to the change file"
+        raise Unreadable(reason, read=read.key, subject=asked.name)
+    return asked
+
+
+def fixture_needs(fixture: Any) -> tuple[str, ...]:
+    """What a plain pytest fixture names as its arguments."""
+    unwrap = getattr(fixture, "_get_wrapped_function", None)
+    function = unwrap() if unwrap else fixture
+    return tuple(inspect.signature(function).parameters)
+
+
+class Closure:
+    """Walks from names to the reads behind them, through every layer."""
+
+    def __init__(self, inventory: Inventory, scope_of_module: Callable[[str], Mapping[str, Any]]) -> None:
+        self._inventory = inventory
+        self._scope_of = scope_of_module
+        self._known: dict[tuple[int, str], tuple[Planned, ...]] = {}
+
+    def reads(self, names: Iterable[str], scope: Mapping[str, Any], subject: Subject) -> Iterator[Planned]:
+        """Every read behind the names that a check on `subject` asks for; what cannot be asked is left out.
+
+        :raises InvalidFact: a check names what can never be given.
+        """
+        for name in names:
+            thing = scope.get(name)
+            if isinstance(thing, Fact):
+                yield from self._fact(thing, subject)
+            elif thing is not None:
+                inner = [one for one in fixture_needs(thing) if one != name and one not in _PYTEST_OWN]
+                yield from self.reads(inner, scope, subject)
+
+    def _fact(self, fact: Fact, subject: Subject) -> tuple[Planned, ...]:
+        try:
+            place = place_of(fact, subject, self._inventory)
+        except Unreadable:
+            return ()
+        key = (id(fact), place.name)
+        if key not in self._known:
+            self._known[key] = ()  # a fact that needs itself ends here; `Facts` says so
+            self._known[key] = tuple(dict.fromkeys(self._walk(fact, place)))
+        return self._known[key]
+
+    def _walk(self, fact: Fact, place: Subject) -> Iterator[Planned]:
+        for source in fact.sources:
+            if isinstance(source, Every):
+                for member in members_of(source, place, self._inventory):
+                    yield from self._fact(source.fact, member)
+                continue
+            try:
+                asked = asked_of(source, place, self._inventory)
+            except Unreadable:
+                continue
+            if isinstance(source, Named):
+                yield Planned(asked.name, source.over)
+            yield Planned(asked.name, source)
+        yield from self.reads(fact.needs, self._scope_of(fact.module), place)
+
+
+def members_of(source: Every, place: Subject, inventory: Inventory) -> list[Subject]:
+    """The subjects that an `every` ranges over when it is asked for at `place`."""
+    found = inventory.members(place, source.fact.kind)
+    return [one for one in found if not source.on or any(one.is_a(target) for target in source.on)]
+
+
+class Facts:
+    """The values of facts, made from stored answers, each once."""
+
+    def __init__(
+        self, inventory: Inventory, answer_of: AnswerOf, scope_of_module: Callable[[str], Mapping[str, Any]]
+    ) -> None:
+        self._inventory = inventory
+        self._answer_of = answer_of
+        self._scope_of = scope_of_module
+        self._values: dict[tuple[int, str], Any] = {}
+        self._failures: dict[tuple[int, str], Unreadable | NotApplicable] = {}
+        self._under_way: list[tuple[int, str]] = []
+
+    def value(self, fact: Fact, subject: Subject) -> Any:
+        """The value of a fact for a check on `subject`.
+
+        :raises Unreadable: it could not be read or understood.
+        :raises NotApplicable: the fact itself rules the subject out.
+        """
+        place = place_of(fact, subject, self._inventory)
+        key = (id(fact), place.name)
+        if key in self._failures:
+            raise self._failures[key].with_traceback(None)
+        if key not in self._values:
+            if key in self._under_way:
+                raise Unreadable(f"fact {fact.name} needs itself: mend the pack")
+            self._under_way.append(key)
+            try:
+                self._values[key] = self._make(fact, place)
+            except (Unreadable, NotApplicable) as failure:
+                self._failures[key] = failure
+                raise
+            finally:
+                self._under_way.pop()
+        return self._values[key]
+
+    def _make(self, fact: Fact, place: Subject) -> Any:
+        given = [self._given(source, place) for source in fact.sources]
+        scope = self._scope_of(fact.module)
+        named = {}
+        for need in fact.needs:
+            if need == "subject":
+                named[need] = place
+                continue
+            other = scope.get(need)
+            if not isinstance(other, Fact):
+                raise Unreadable(f"fact {fact.name} needs {need!r}, which is no fact that it can see: mend the pack")
+            named[need] = self.value(other, place)
+        try:
+            return fact.function(*given, **named)
+        except (Unreadable, NotApplicable):
+            raise
+        except Exception as error:
+            # Whatever a parser stumbles over, the text came from the subject: unknown, never a crash.
+            reads = ", ".join(f"`{one.key}`" for one in fact.sources if not isinstance(one, Every))
+            what = f"the answer of {reads}" if reads else f"fact {fact.name}"
+            reason = f"{what} is not understood: {type(error).__name__}: {_short(error)}"
+            raise Unreadable(reason, subject=place.name) from error
+
+    def _given(self, source: Any, place: Subject) -> Any:
+        if isinstance(source, Every):
+            return self._members(source, place)
+        asked = asked_of(source, place, self._inventory)
+        answer = self._answer_of(asked.name, source.key)
+        if answer is None:
+            reason = f"`{source.key}` was not read: it is not in this snapshot; gather again"
+            raise Unreadable(reason, read=source.key, subject=asked.name)
+        try:
+            return source.extract(answer)
+        except Unreadable as failure:
+            raise Unreadable(failure.reason, read=source.key, subject=asked.name) from None
+
+    def _members(self, source: Every, place: Subject) -> Members:
+        values: dict[str, Any] = {}
+        unread: dict[str, Unreadable] = {}
+        inapplicable: dict[str, str] = {}
+        for member in members_of(source, place, self._inventory):
+            try:
+                values[member.name] = self.value(source.fact, member)
+            except Unreadable as failure:
+                unread[member.name] = failure
+            except NotApplicable as failure:
+                inapplicable[member.name] = failure.reason
+        return Members(values, unread, inapplicable)
+
+    def unread_members(self, names: Iterable[str], scope: Mapping[str, Any], subject: Subject) -> dict[str, Unreadable]:
+        """Members behind the named facts that could not be read, at any depth: name -> why."""
+        unread: dict[str, Unreadable] = {}
+        for name in names:
+            fact = scope.get(name)
+            if isinstance(fact, Fact):
+                self._collect_unread(fact, subject, unread)
+        return unread
+
+    def _collect_unread(self, fact: Fact, subject: Subject, unread: dict[str, Unreadable]) -> None:
+        try:
+            place = place_of(fact, subject, self._inventory)
+        except Unreadable:
+            return
+        for source in fact.sources:
+            if isinstance(source, Every):
+                unread.update(self._members(source, place).unread)
+        scope = self._scope_of(fact.module)
+        for need in fact.needs:
+            inner = scope.get(need)
+            if isinstance(inner, Fact):
+                self._collect_unread(inner, place, unread)
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def needs_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """What a check names as its arguments."""
+    return tuple(inspect.signature(function).parameters)
+
+
+def is_built_in(name: str) -> bool:
+    """Whether a name is given to every check without a read."""
+    return name in BUILT_IN

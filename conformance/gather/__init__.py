@@ -1,0 +1,1 @@
+"""Gather: make the reads of a plan, all hosts and clusters side by side, and nothing else."""

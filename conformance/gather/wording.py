@@ -1,0 +1,33 @@
+"""Text from elsewhere, made fit for a message: one line, not too long, nothing secret."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+__all__ = ["one_line", "plain"]
+
+_SECRET: Final = re.compile(
+    r"eyJ[\w-]{8,}(?:\.[\w-]*)*"  # a JSON Web Token
+    r"|k8s-aws-v1\.[\w=-]+"
+    r"|(?<=[Bb]earer )\S+"
+    r"|(?<=://)[^/\s@]+@"  # user and password of a URL
+    r"|-----BEGIN[^\n]*PRIVATE KEY.*"
+    # Random text, perhaps a token: names in Kubernetes have no capitals, and are no long run of hexadecimal digits.
+    r"|\b(?=[\w+=~-]*[A-Z])(?=[\w+=~-]*[a-z])(?=[\w+=~-]*\d)[\w+=~-]{32,}"
+    r"|\b[0-9a-f]{32,}\b",
+    re.DOTALL,
+)
+_SPACE: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def plain(name: str) -> str:
+    """A name as somebody chose it, without control characters."""
+    return _SPACE.sub(" ", name).strip()
+
+
+def one_line(text: str, limit: int = 240) -> str:
+    """`text` as one line of at most `limit` characters, without control characters and what may be a secret."""
+    # Cut first: the text may be a whole HTML page.
+    line = _SPACE.sub(" ", _SECRET.sub("[…]", text[: limit * 8])).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,211 @@
+"""Items: one pytest item per check and subject, decided from the snapshot alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from conformance.answers import NotApplicable, Unreadable
+from conformance.evidence import evidence_of
+from conformance.facts.declare import BUILT_IN, Every, Fact
+from conformance.facts.resolve import needs_of
+from conformance.findings import Evidence, Finding, Outcome
+from conformance.hazards import HazardFound, Severity, Target
+
+if TYPE_CHECKING:
+    from conformance.run import Run
+    from conformance.select import Case
+
+__all__ = ["CheckFile", "CheckItem", "finding_of", "own_marks"]
+
+_ASSERTED: Final = "\nassert "
+
+
+class CheckFile(pytest.Module):
+    """A file of checks; the functions in it that no hazard of the profile needs give no items."""
+
+    run: Run
+
+    def _getobj(self) -> Any:
+        # The pack's loader has imported it, below the package name by which its relative imports work.
+        for check, _ in self.run.table.values():
+            if check.path == self.path:
+                return __import__("sys").modules[check.function.__module__]
+        return super()._getobj()  # type: ignore[no-untyped-call]
+
+    def istestfunction(self, obj: object, name: str) -> bool:
+        """Checks are made into items by `items_of`; a check file holds no other tests."""
+        return False
+
+    def items_of(self, name: str, function: FunctionType) -> Iterator[CheckItem]:
+        """One item for each case of a check, in the order of the inventory."""
+        cases = self.run.cases_of.get(id(function), [])
+        several = len({one.hazard.id for one in cases}) > 1
+        info = None
+        for case in cases:
+            subject = self.run.inventory.ids[case.subject.name]
+            label = f"{case.hazard.id}-{subject}" if several else subject
+            item = CheckItem.from_parent(
+                self, name=f"{name}[{label}]", originalname=name, callobj=function, fixtureinfo=info
+            )
+            info = item._fixtureinfo  # noqa: SLF001 - the same for every subject, and dear to compute
+            item.case, item.run = case, self.run
+            item.label_with(case)
+            yield item
+
+
+def own_marks() -> Iterator[str]:
+    """The marks that every item carries by its hazard, with what they select."""
+    for severity in Severity:
+        yield f"{severity}: checks of hazards of this severity"
+    for target in Target:
+        yield f"{_mark(target)}: checks that look at this kind of subject"
+
+
+def _mark(word: str) -> str:
+    return word.replace("-", "_").replace(".", "_")
+
+
+class CheckItem(pytest.Function):
+    """One check on one subject."""
+
+    case: Case
+    run: Run
+
+    def label_with(self, case: Case) -> None:
+        """Let ``-k`` find the hazard's id and the subject's name, and ``-m`` its severity and target."""
+        self.extra_keyword_matches.update((case.hazard.id, case.subject.name))
+        self.own_markers.append(getattr(pytest.mark, _mark(case.hazard.severity)).mark)
+        self.own_markers.extend(getattr(pytest.mark, _mark(one)).mark for one in case.hazard.on)
+        self.keywords.update({mark.name: mark for mark in self.own_markers})
+
+    def setup(self) -> None:
+        """Make the facts that the check names; one that cannot be read is an error here, never a pass."""
+        case = self.case
+        if case.ruled_out is not None:
+            pytest.skip(case.ruled_out)
+        if case.undecided is not None:
+            raise Unreadable(case.undecided, subject=case.subject.name)
+        names = needs_of(self.obj)
+        try:
+            if all(name in BUILT_IN or isinstance(case.check.scope.get(name), Fact) for name in names):
+                self.funcargs.update({name: self.give(name) for name in names})
+            else:
+                super().setup()
+        except NotApplicable as failure:
+            pytest.skip(failure.reason)
+
+    def give(self, name: str) -> Any:
+        """The value of a fact or of one of the names that every check may ask for.
+
+        :raises Unreadable, NotApplicable: as the fact says.
+        """
+        case = self.case
+        match name:
+            case "subject":
+                return case.subject
+            case "upgrade":
+                return case.upgrade
+            case "parameters":
+                return self.run.parameters_of(case.hazard)
+            case "host":
+                from conformance.facts.testinfra import replayed_host
+
+                return replayed_host(self.run.snapshot.answer, case.subject)
+        fact = case.check.scope.get(name)
+        if not isinstance(fact, Fact):
+            raise Unreadable(f"check {self.originalname} names {name!r}, which is no fact that it can see")
+        return self.run.facts.value(fact, case.subject)
+
+    def runtest(self) -> None:
+        """Let the check decide."""
+        try:
+            super().runtest()
+        except NotApplicable as failure:
+            pytest.skip(failure.reason)
+        unread = self._unread_members()
+        if unread:
+            reasons = sorted({f"{name}: {why.reason}" for name, why in unread.items()})
+            raise Unreadable(f"nothing found, but not everything could be read: {'; '.join(reasons)}")
+
+    def _unread_members(self) -> dict[str, Unreadable]:
+        """Members of the fleet that a check which passed has not seen."""
+        names, scope = needs_of(self.obj), self.case.check.scope
+        if not any(_ranges(scope.get(name)) for name in names):
+            return {}
+        return self.run.facts.unread_members(names, scope, self.case.subject)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        """One plain message; the whole traceback only for those who ask for it with ``--tb``."""
+        if self.config.getoption("tbstyle") not in ("auto", "no", "line"):
+            return super().repr_failure(excinfo)
+        return f"{self.case.hazard.id} on {self.case.subject.name}: {_reason(excinfo.value)}"
+
+
+def _ranges(thing: Any) -> bool:
+    """Whether a fact is, or may be, made from `every` member's."""
+    if not isinstance(thing, Fact):
+        return False
+    return thing.kind != "host" and (bool(thing.needs) or any(isinstance(one, Every) for one in thing.sources))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Unreadable | HazardFound):
+        return str(error)
+    if isinstance(error, AssertionError):
+        text, _, explained = str(error).partition(_ASSERTED)
+        return text if not text.startswith("assert ") else f"found: {text.removeprefix('assert ')}{explained}"
+    return f"the check itself failed, which is a mistake in it: {type(error).__name__}: {error}"
+
+
+def finding_of(item: CheckItem, call: pytest.CallInfo[Any]) -> Finding | None:
+    """The finding that this phase of an item settles, None where the next phase does."""
+    case, error = item.case, call.excinfo.value if call.excinfo else None
+    if error is None:
+        return _finding(case, Outcome.CLEAR) if call.when == "call" else None
+    if call.when == "teardown":
+        return _finding(case, Outcome.UNKNOWN, message=_reason(error), remedy=_MEND, item=item)
+    if isinstance(error, pytest.skip.Exception):
+        return _finding(case, Outcome.NOT_APPLICABLE, message=str(error.msg))
+    if isinstance(error, AssertionError) and call.when == "call":
+        own = error if isinstance(error, HazardFound) else HazardFound(_reason(error))
+        blocks = case.hazard.severity is Severity.BLOCKER and not own.lower
+        message = f"{own.message} ({case.note})" if case.note else own.message
+        outcome = Outcome.HAZARD if blocks else Outcome.WARNING
+        remedy = own.remedy or case.hazard.remedy
+        return _finding(case, outcome, message=message, remedy=remedy, lines=own.evidence, item=item)
+    remedy = "Make it readable, then run again." if isinstance(error, Unreadable) else _MEND
+    return _finding(case, Outcome.UNKNOWN, message=_reason(error), remedy=remedy, item=item)
+
+
+_MEND: Final = "Report it to those who keep the check, with the snapshot (--save-snapshot)."
+
+
+def _finding(
+    case: Case,
+    outcome: Outcome,
+    *,
+    message: str = "",
+    remedy: str = "",
+    lines: tuple[str, ...] = (),
+    item: CheckItem | None = None,
+) -> Finding:
+    evidence: tuple[Evidence, ...] = ()
+    if item is not None and outcome is not Outcome.UNKNOWN:
+        reads = item.run.closure.reads(needs_of(item.obj), case.check.scope, case.subject)
+        evidence = evidence_of(dict.fromkeys(reads), lines, item.run.snapshot.answer)
+    told = outcome not in (Outcome.CLEAR, Outcome.NOT_APPLICABLE)
+    return Finding(
+        hazard=case.hazard.id,
+        subject=case.subject.name,
+        outcome=outcome,
+        severity=case.hazard.severity,
+        title=case.hazard.title if told else "",
+        message=message,
+        evidence=evidence,
+        remedy=remedy,
+        source=str(case.hazard.source) if told else "",
+    )

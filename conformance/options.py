@@ -1,0 +1,191 @@
+"""The command line: which options there are, and how they become a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+__all__ = ["add_options", "is_on", "make_run"]
+
+_GROUP: Final = "preflight: conformance checks for Kubernetes platform upgrades"
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options. ``--hosts``, ``--ssh-config`` and others are testinfra's own, read by us.
+
+    So is pytest's own ``--strict``: with a profile, warnings and waivers unmatched or expired count as hazards.
+    """
+    group = parser.getgroup("preflight", _GROUP)
+    option = group.addoption
+    option("--profile", metavar="NAME", help="look for the hazards of a profile: a name, or a YAML file")
+    option("--change", metavar="FILE", help="the change file: the upgrade under review (YAML)")
+    option("--upgrade-from", metavar="V", help="version before the upgrade, where the cluster does not tell it")
+    option("--upgrade-to", metavar="V", help="version after the upgrade, where the profile does not settle it")
+    option(
+        "--situation",
+        choices=("before", "stuck", "repair"),
+        default="before",
+        help="which hazards of the profile: before an upgrade (default), in a stuck one, around a repair",
+    )
+    option("--kubeconfig", metavar="FILE", help="the cluster's kubeconfig (default: KUBECONFIG, in-cluster)")
+    option("--kube-context", metavar="NAME", help="the context to use in the kubeconfig")
+    option(
+        "--desired",
+        metavar="FILE",
+        action="append",
+        help="the configuration that is about to be applied (repeatable)",
+    )
+    option("--examine", choices=("hosts", "clusters"), help="look at one side only; the verdict says so")
+    option(
+        "--plan",
+        nargs="?",
+        const="text",
+        choices=("text", "json", "rbac", "sudoers"),
+        help="print everything that would be read - or the ClusterRole or sudoers file for it - and stop",
+    )
+    option("--save-snapshot", metavar="FILE", help="keep what was read, for --snapshot (.gz compresses)")
+    option(
+        "--snapshot",
+        metavar="FILE",
+        action="append",
+        help="run on what was kept instead of connecting to anything (repeatable: they merge)",
+    )
+    option("--waivers", metavar="FILE", help="accepted findings with reason, owner and expiry (YAML)")
+    option("--report-dir", metavar="DIR", default="reports", help="where the reports go (default: reports/)")
+    option("--list-profiles", action="store_true", help="list the profiles that there are, and stop")
+    option("--list-hazards", action="store_true", help="list the hazards (of --profile, or all), and stop")
+
+
+def is_on(config: pytest.Config) -> bool:
+    """Whether the suite is asked for at all."""
+    return bool(config.getoption("--profile", None) or config.getoption("--change", None))
+
+
+def make_run(config: pytest.Config) -> Any:
+    """The run that the options describe, validated as far as that is possible without contacting anybody.
+
+    :raises pytest.UsageError: with one line that says what is wrong, where, and what to do.
+    """
+    from conformance.facts.declare import InvalidFact
+    from conformance.hazards import InvalidHazard
+    from conformance.packs import InvalidPack
+    from conformance.reads import InvalidRead
+    from conformance.snapshot import InvalidSnapshot
+
+    try:
+        return _make_run(config)
+    except (InvalidFact, InvalidHazard, InvalidPack, InvalidRead, InvalidSnapshot, ValueError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _make_run(config: pytest.Config) -> Any:
+    from conformance.change import Change, load_change, with_default_subject, with_options
+    from conformance.documents import InvalidDocument
+    from conformance.hazards import Situation
+    from conformance.profiles import Library
+    from conformance.recorded import change_of
+    from conformance.run import Run
+    from conformance.snapshot import InvalidSnapshot, Snapshot, merge
+
+    option = config.getoption
+    kept = [Path(one) for one in option("--snapshot") or []]
+    snapshot = merge(Snapshot.load(one) for one in kept) if kept else Snapshot()
+    if option("--change"):
+        change = load_change(Path(option("--change")))
+    elif kept:
+        try:
+            change = change_of(snapshot.change)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"{', '.join(map(str, kept))}: the change in the snapshot is damaged: {error}"
+            raise InvalidSnapshot(msg) from None
+    else:
+        change = Change()
+    if kept and option("--save-snapshot"):
+        msg = "--save-snapshot: nothing is read in a run on --snapshot; leave one of the two out"
+        raise InvalidDocument(msg)
+    name = option("--profile") or change.profile
+    if not name:
+        msg = f"--change {option('--change')}: it names no profile; add `profile:` or give --profile"
+        raise InvalidDocument(msg)
+    library = Library()
+    profile = library.find(name)
+    change = with_options(change, _overrides(config, replay=bool(kept)))
+    run = Run(profile, library, change, Situation(option("--situation")), snapshot, replay=bool(kept))
+    if not kept:
+        run.change = with_default_subject(_with_usual_cluster(run), cluster=False)
+    run.settle()
+    run.check_parameters()
+    if not kept:
+        _check_connections(run)
+    run.plan(undecided=True)  # a check that names what can never be given is an error before anything is read
+    return run
+
+
+def _overrides(config: pytest.Config, *, replay: bool) -> dict[str, Any]:
+    def given(name: str) -> Any:
+        return config.getoption(name, None)
+
+    options = {
+        "upgrade_from": given("--upgrade-from"),
+        "upgrade_to": given("--upgrade-to"),
+        "waivers": given("--waivers"),
+        "examine": given("--examine"),
+        "desired": given("--desired"),
+    }
+    if not replay:
+        hosts = given("hosts")
+        options["hosts"] = [hosts] if isinstance(hosts, str) else hosts
+        options["ssh_config"] = given("ssh_config")
+        options["ssh_identity_file"] = given("ssh_identity_file")
+        options["sudo"] = given("sudo")
+        options["kubeconfig"] = given("--kubeconfig")
+        options["kube_context"] = given("--kube-context")
+        if options["kubeconfig"] or options["kube_context"]:
+            from conformance.gather.kubeconfig import check_kubeconfig, default_context_name
+
+            path = Path(options["kubeconfig"]).expanduser() if options["kubeconfig"] else None
+            check_kubeconfig(path, options["kube_context"])
+            options["cluster_name"] = options["kube_context"] or default_context_name(path)
+    return options
+
+
+def _with_usual_cluster(run: Any) -> Any:
+    """The change with the cluster of the usual places, where the profile has use for one and none is named."""
+    from dataclasses import replace
+
+    from conformance.change import Cluster
+
+    change = run.change
+    wanted = any(one.scope != "host" and one.situation is run.situation for one in run.hazards())
+    if change.clusters or not wanted or "clusters" not in change.examine:
+        return change
+    from conformance.gather.kubeconfig import InvalidKubeconfigFile, default_context_name
+
+    try:
+        name = default_context_name(None)
+    except InvalidKubeconfigFile:
+        return change
+    hosts = {key: replace(one, cluster=name) for key, one in change.hosts.items()}
+    return replace(change, clusters={name: Cluster(name)}, hosts=hosts)
+
+
+def _check_connections(run: Any) -> None:
+    """What the person at the keyboard can mend before anything is contacted."""
+    change = run.change
+    if change.hosts or change.nodes:
+        from conformance.gather.ssh_config import check_settings
+        from conformance.gathering import ssh_settings
+
+        check_settings([one.connection for one in change.hosts.values()], ssh_settings(run))
+    for cluster in change.clusters.values():
+        if cluster.connected:
+            from conformance.gather.kubeconfig import check_kubeconfig
+
+            check_kubeconfig(cluster.kubeconfig, cluster.context)
+        if cluster.desired:
+            from conformance.configuration import documents_of
+
+            for path in cluster.desired:
+                documents_of(path)

@@ -1,0 +1,160 @@
+"""What ``--list-profiles``, ``--list-hazards`` and ``--plan`` print before they stop."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from typing import Any
+
+import pytest
+
+from conformance.options import is_on, make_run
+from conformance.plan import Plan
+from conformance.privileges import cluster_role, sudoers
+from conformance.reads import ClusterRead, Desired, HostRead, Listing, Named
+from conformance.run import Run
+
+__all__ = ["print_asked"]
+
+
+def print_asked(config: pytest.Config) -> int:
+    """Print what the options ask for; the exit status.
+
+    :raises pytest.UsageError: the options, or a file that they name, are wrong.
+    """
+    if config.getoption("--list-profiles"):
+        return _out(_profiles())
+    if config.getoption("--list-hazards"):
+        return _out(_hazards(config))
+    run: Run = make_run(config)
+    plan = run.plan(undecided=True)
+    form = config.getoption("--plan")
+    if form == "rbac":
+        return _out(cluster_role(run, plan))
+    if form == "sudoers":
+        return _out(sudoers(run, plan))
+    return _out(json.dumps(_plan_record(run, plan), indent=1) if form == "json" else _plan_text(run, plan))
+
+
+def _out(text: str) -> int:
+    sys.stdout.write(text.rstrip("\n") + "\n")
+    return 0
+
+
+def _profiles() -> str:
+    from conformance.profiles import Library
+
+    try:
+        profiles = Library().all()
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    width = max(len(one.name) for one in profiles)
+    return "\n".join(f"{one.name:<{width}}  {one.title} ({len(one.hazards)} hazards)" for one in profiles)
+
+
+def _hazards(config: pytest.Config) -> str:
+    from conformance.packs import load_checks
+    from conformance.profiles import Library
+    from conformance.select import checks_by_hazard
+
+    try:
+        if is_on(config):
+            hazards = make_run(config).hazards()
+        else:
+            checks = [check for pack in Library().packs for check in load_checks(pack)]
+            hazards = [hazard for _, (_, hazard) in sorted(checks_by_hazard(checks).items())]
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    lines = []
+    for one in hazards:
+        versions = [f"{word} {spec}" for word, spec in (("from", one.upgrade_from), ("to", one.upgrade_to)) if spec]
+        facts = [str(one.severity), "/".join(one.on), f"situation {one.situation}", *versions]
+        lines += [one.id, textwrap.indent(textwrap.fill(one.title, 100), "    "), f"    {', '.join(facts)}"]
+        lines += [f"    parameter {name}: {p.help} (default {p.default})" for name, p in one.parameters.items()]
+        lines += [f"    source: {one.source}", ""]
+    return "\n".join(lines)
+
+
+def _plan_record(run: Run, plan: Plan) -> dict[str, Any]:
+    """The plan as data: every command per host and every request per cluster."""
+    hosts, clusters = plan.of_hosts(run.inventory), plan.of_clusters(run.inventory)
+    return {
+        "schema": "pytest-preflight/plan/1",
+        "profile": run.profile.name,
+        "hosts": {
+            name: {
+                "connection": run.change.hosts[name].connection,
+                "commands": [_command(one) for one in reads],
+                "undeclared": sorted({r.check.name for r in plan.rehearsals if r.subject.name == name}),
+            }
+            for name, reads in hosts.items()
+        },
+        "clusters": {name: {"requests": [_request(one) for one in reads]} for name, reads in clusters.items()},
+        "desired": {
+            name: {"files": [str(p) for p in run.change.clusters[name].desired], "documents": [r.key for r in reads]}
+            for name, reads in plan.desired(run.inventory).items()
+            if run.change.clusters[name].desired
+        },
+        "before_all_else": {
+            "reads": {name: [one.key for one in reads] for name, reads in run.scouting_plan().reads.items()},
+            "note": "versions not given are read first; hazards that they rule out are then not read for",
+        }
+        if run.scouting_facts()
+        else None,
+        "nodes": [{"from": "nodes", "cluster": one.cluster, "commands": "as of a node"} for one in run.change.nodes],
+    }
+
+
+def _command(read: HostRead) -> dict[str, Any]:
+    return {
+        "read": read.key,
+        "sudo": read.sudo,
+        "timeout_seconds": read.timeout,
+        "limit_bytes": read.limit,
+    }
+
+
+def _request(read: ClusterRead) -> dict[str, Any]:
+    record: dict[str, Any] = {"read": read.key, "timeout_seconds": read.timeout}
+    if isinstance(read, Listing):
+        record.update(verb="list", group=read.group, resource=read.plural, required=read.required)
+        record["keeps"] = read.reduce.__name__ if read.reduce else list(read.keep)
+    elif isinstance(read, Named):
+        record.update(verb="get", group=read.group, resource=read.plural, at_most=read.bound, step_over=read.over.key)
+        record.update(namespace=read.namespace, name=read.name, keeps=read.reduce.__name__)
+    elif not isinstance(read, Desired):
+        record.update(verb="get", path=read.key.removeprefix("get "))
+    return record
+
+
+def _plan_text(run: Run, plan: Plan) -> str:
+    record = _plan_record(run, plan)
+    lines = [f"Plan of profile {run.profile.name}: nobody has been contacted."]
+    if record["before_all_else"]:
+        lines += ["", "Before all else (versions that are not given; what they rule out is then not read for):"]
+        lines += [f"  {name}: {key}" for name, keys in record["before_all_else"]["reads"].items() for key in keys]
+    alike: dict[str, list[str]] = {}
+    for name, host in record["hosts"].items():
+        alike.setdefault(json.dumps([host["commands"], host["undeclared"]]), []).append(name)
+    for key, names in alike.items():
+        commands, undeclared = json.loads(key)
+        lines += ["", f"On {'host' if len(names) == 1 else f'each of {len(names)} hosts'}: {', '.join(names)}"]
+        lines += ["  one connection, one exec of /bin/sh, nothing written; each command with its own limits:"]
+        for one in commands:
+            first, *rest = one["read"].splitlines()
+            lines.append(f"  - {first}   [{one['timeout_seconds']:g} s, {one['limit_bytes']} bytes]")
+            lines += [f"    {line}" for line in rest]
+        lines += [f"  - not declared: what {check} asks through testinfra's host" for check in undeclared]
+    lines += [f"On each node of {one['cluster']}: as of a node, once its nodes were listed" for one in record["nodes"]]
+    for name, cluster in record["clusters"].items():
+        lines += ["", f"Of cluster {name}: GET requests only"]
+        for one in cluster["requests"]:
+            keeps = one.get("keeps")
+            kept = f"   keeps {keeps if isinstance(keeps, str) else ', '.join(keeps)}" if keeps else ""
+            lines.append(f"  - {one['read']}{kept}")
+    for name, files in record["desired"].items():
+        lines += ["", f"Desired configuration of {name}: {', '.join(files['files'])} ({', '.join(files['documents'])})"]
+    if not record["hosts"] and not record["clusters"] and not record["nodes"]:
+        lines += ["", "Nothing: name hosts (--hosts) or clusters (--kubeconfig), or a change file (--change)."]
+    return "\n".join(lines)

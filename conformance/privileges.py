@@ -1,0 +1,63 @@
+"""The rights that a plan needs, and no more: the ClusterRole and the sudoers drop-in derived from it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import yaml
+
+from conformance.gather.requests import Location, requests_of
+from conformance.plan import Plan
+from conformance.run import Run
+
+__all__ = ["cluster_role", "sudoers"]
+
+#: Paths that every authenticated user may get (the roles system:discovery and system:public-info-viewer).
+_GRANTED: Final = re.compile(r"/(api|apis)(/\*)?|/(healthz|livez|readyz|version)/?")
+
+
+def cluster_role(run: Run, plan: Plan) -> str:
+    """The ClusterRole with which the requests of a plan succeed, as YAML for ``kubectl apply -f -``.
+
+    One role for all clusters of the plan: bind it where they are asked. Discovery and ``/version`` need no rule.
+    """
+    wanted = requests_of(read for reads in plan.of_clusters(run.inventory).values() for read in reads)
+    rules: list[dict[str, Any]] = []
+    for one in wanted:
+        if isinstance(one, Location):
+            if not _GRANTED.fullmatch(one.path):
+                rules.append({"nonResourceURLs": [one.path], "verbs": ["get"]})
+            continue
+        rule: dict[str, Any] = {"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]}
+        if one.names:
+            rule["resourceNames"] = list(one.names)
+        rules.append(rule)
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "pytest-preflight"},
+        "rules": rules,
+    }
+    said = f"# What profile {run.profile.name} reads of a cluster, and no more. Discovery and /version need no rule.\n"
+    return said + yaml.safe_dump(role, sort_keys=False)
+
+
+def sudoers(run: Run, plan: Plan) -> str:
+    """The sudoers drop-in with which the commands of a plan that need root succeed: whole commands, never a shell.
+
+    For ``visudo -cf``, then ``/etc/sudoers.d/`` on each host; the login user is to be filled in.
+    """
+    words = {
+        read.words for reads in plan.of_hosts(run.inventory).values() for read in reads if read.sudo and read.words
+    }
+    said = [f"# What profile {run.profile.name} needs root for, and no more. Replace LOGIN by the login user."]
+    if not words:
+        return "\n".join([*said, "# Nothing: no read of this profile needs root."])
+    return "\n".join([*said, *(f"LOGIN ALL=(root) NOPASSWD: {_command(one)}" for one in sorted(words))])
+
+
+def _command(words: tuple[str, ...]) -> str:
+    """A command as sudoers(5) writes it: what it would take for itself is escaped, and no argument is left open."""
+    program, *arguments = (re.sub(r"([\\:,=#*?\[\]!\"])", r"\\\1", word) for word in words)
+    return " ".join([program, *arguments]) if arguments else f'{program} ""'

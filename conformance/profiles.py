@@ -1,0 +1,151 @@
+"""Profiles: which hazards, with which parameters, for one platform and target version."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from conformance.change import version_of
+from conformance.documents import Entry, InvalidDocument, load
+from conformance.packs import Pack, builtin_pack, installed_packs, pack_beside
+from conformance.versions import Version
+
+__all__ = ["Library", "Profile", "UnknownProfile"]
+
+_KEYS: Final = (
+    *("title", "platform", "extends", "abstract", "target", "source-version", "discover"),
+    *("hazards", "without", "parameters"),
+)
+
+
+class UnknownProfile(InvalidDocument):
+    """No profile has this name; the message lists what is close, or what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One profile with everything that it extends."""
+
+    name: str
+    title: str
+    file: Path
+    hazards: tuple[str, ...]
+    platform: str = ""
+    target: Version | None = None
+    #: Name of the cluster fact that gives the version before the upgrade.
+    source_version: str | None = None
+    #: Name of the cluster fact that lists the clusters which this one manages.
+    discover: str | None = None
+    parameters: Mapping[str, Entry] = field(default_factory=dict)
+    #: Only a base for others: not offered to people.
+    abstract: bool = False
+
+
+class Library:
+    """All profiles that can be named, from the suite, installed packs and files."""
+
+    def __init__(self, packs: Iterable[Pack] | None = None) -> None:
+        self.packs = [builtin_pack(), *installed_packs()] if packs is None else list(packs)
+        self._files: dict[str, Path] = {}
+        for pack in self.packs:
+            for file in pack.profile_files():
+                self._files.setdefault(file.stem, file)
+
+    def find(self, name_or_file: str) -> Profile:
+        """The profile of a name, or in a file; a file brings the pack that lies beside it.
+
+        :raises UnknownProfile: nothing of that name.
+        :raises InvalidDocument: the file is wrong, with path and what was expected.
+        """
+        if "/" in name_or_file or name_or_file.endswith((".yaml", ".yml")):
+            file = Path(name_or_file).expanduser()
+            if not file.is_file():
+                msg = f"--profile {name_or_file}: no such file"
+                raise UnknownProfile(msg)
+            self._bring(file)
+        elif name_or_file in self._files:
+            file = self._files[name_or_file]
+        else:
+            names = [one.name for one in self.all()]
+            close = difflib.get_close_matches(name_or_file, names, n=3)
+            hint = f"did you mean {' or '.join(close)}?" if close else "--list-profiles shows what there is"
+            msg = f"--profile {name_or_file}: there is no such profile; {hint}"
+            raise UnknownProfile(msg)
+        return self._load(file, ())
+
+    def all(self) -> list[Profile]:
+        """All profiles that people can choose, by name.
+
+        :raises InvalidDocument: one of the files is wrong.
+        """
+        loaded = [self._load(file, ()) for file in self._files.values()]
+        return sorted((one for one in loaded if not one.abstract), key=lambda one: _natural(one.name))
+
+    def _bring(self, file: Path) -> None:
+        pack = pack_beside(file)
+        known = {one.checks.resolve() for one in self.packs}
+        if pack.checks.resolve() not in known and any(True for _ in pack.modules()):
+            self.packs.append(pack)
+        for directory in pack.profiles:
+            for other in sorted(directory.glob("*.yaml")):
+                self._files.setdefault(other.stem, other)
+
+    def _load(self, file: Path, below: tuple[Path, ...]) -> Profile:
+        top = load(file)
+        top.keys(_KEYS)
+        if file.resolve() in below:
+            top["extends"].fail(f"the profile extends itself: {' -> '.join(p.stem for p in (*below, file))}")
+        bases = [self._base(one, file, (*below, file.resolve())) for one in _one_or_more(top["extends"])]
+        hazards = [one for base in bases for one in base.hazards]
+        parameters = {key: value for base in bases for key, value in base.parameters.items()}
+        for one in top["hazards"].each():
+            hazards.append(one.text())
+        for one in top["without"].each():
+            if one.text() not in hazards:
+                one.fail(f"{one.text()!r} is in none of the profiles that this one extends")
+            hazards = [other for other in hazards if other != one.text()]
+        parameters.update(top["parameters"].items())
+        if not hazards:
+            top.fail("it names no hazards: add some below `hazards:` or extend a profile that has some")
+
+        def inherited(key: str, attribute: str) -> str | None:
+            if key in top:
+                return top[key].text()
+            return next((value for base in bases if (value := getattr(base, attribute))), None)
+
+        target = version_of(top["target"]) or next((base.target for base in bases if base.target), None)
+        return Profile(
+            name=file.stem,
+            title=top["title"].text(file.stem),
+            file=file,
+            hazards=tuple(dict.fromkeys(hazards)),
+            platform=inherited("platform", "platform") or "",
+            target=target,
+            source_version=inherited("source-version", "source_version"),
+            discover=inherited("discover", "discover"),
+            parameters=parameters,
+            abstract=top["abstract"].flag(default=False),
+        )
+
+    def _base(self, entry: Entry, file: Path, below: tuple[Path, ...]) -> Profile:
+        name = entry.text()
+        if "/" in name or name.endswith((".yaml", ".yml")):
+            base = file.parent / name
+        else:
+            base = self._files.get(name, file.parent / f"{name}.yaml")
+        if not base.is_file():
+            close = difflib.get_close_matches(name, self._files, n=1)
+            entry.fail(f"there is no profile {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+        return self._load(base, below)
+
+
+def _one_or_more(entry: Entry) -> list[Entry]:
+    return [entry] if isinstance(entry.value, str) else list(entry.each())
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts 1.9 before 1.10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in name.replace(".", "-").split("-")]

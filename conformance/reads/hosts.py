@@ -1,0 +1,261 @@
+"""Reads on hosts: commands, files and the files of a directory.
+
+A read is a value: it says what is asked, how long and how large the answer may be, and how a stored answer is
+turned into what a fact receives. It never asks anything itself; `conformance.gather` does.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from conformance.answers import Answer, Unreadable
+
+__all__ = [
+    "Command",
+    "File",
+    "Files",
+    "HostRead",
+    "InvalidRead",
+    "command",
+    "file",
+    "files",
+]
+
+#: Seconds that one read on a host may take, and bytes of standard output that it may give, unless declared otherwise.
+DEFAULT_TIMEOUT: Final = 10.0
+DEFAULT_LIMIT: Final = 1_048_576
+
+_ABSENT: Final = re.compile(r"(No such file or directory|Not a directory)\s*$", re.MULTILINE)
+_PATTERN: Final = re.compile(r"([\w.*?\[\]@:+-]+/)?[\w.*?\[\]@:+-]+")
+_PLAIN_WORDS: Final = re.compile(r"[^\s\\'\"$`|&;<>()*?\[\]{}~#!]+(\s+[^\s\\'\"$`|&;<>()*?\[\]{}~#!]+)*")
+
+
+class InvalidRead(ValueError):
+    """A read is declared in a way that could not be run safely; raised at import, for the pack's author."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostRead:
+    """One read on a host. Subclasses say how it is run and how its answer is understood."""
+
+    #: Seconds after which the host ends the read by itself.
+    timeout: float = field(default=DEFAULT_TIMEOUT, kw_only=True)
+    #: Bytes of standard output after which the read is cut off, and so unknown.
+    limit: int = field(default=DEFAULT_LIMIT, kw_only=True)
+    #: Needs root: run by ``sudo -n`` where the login user is not root and ``--sudo`` is given.
+    sudo: bool = field(default=False, kw_only=True)
+
+    @property
+    def key(self) -> str:
+        """The name of the read in plans and snapshots; the same read always has the same key."""
+        raise NotImplementedError
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The program and its arguments, or None where `script` needs a shell."""
+        return None
+
+    @property
+    def script(self) -> str:
+        """The text for a POSIX shell; ``$PF_NONCE`` holds the run's nonce."""
+        raise NotImplementedError
+
+    def decode(self, stdout: str, nonce: str) -> Mapping[str, Any]:
+        """What is stored of the standard output; `nonce` must not stand in it, since a snapshot outlives its run."""
+        return {"stdout": stdout}
+
+    def extract(self, answer: Answer) -> Any:
+        """What the fact receives.
+
+        :raises Unreadable: the answer does not settle what was asked.
+        """
+        raise NotImplementedError
+
+
+def _words_of(text: str) -> tuple[str, ...] | None:
+    """The words of a command line in which a shell would change nothing, else None."""
+    return tuple(text.split()) if _PLAIN_WORDS.fullmatch(text.strip()) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Command(HostRead):
+    """A command line; the fact receives its standard output as text.
+
+    `line` may be a snippet for a POSIX shell unless the read needs root: then it is a program with an absolute path
+    and its arguments, so that the derived sudoers file can name it whole.
+    """
+
+    line: str
+    #: Exit statuses that count as an answer.
+    ok: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        if not self.line.strip():
+            msg = "a command read must name a command"
+            raise InvalidRead(msg)
+        if self.sudo:
+            words = _words_of(self.line)
+            if words is None or not words[0].startswith("/"):
+                msg = (
+                    f"{self.line!r} needs root, so it must be one program with an absolute path and plain arguments, "
+                    "without anything that a shell would interpret"
+                )
+                raise InvalidRead(msg)
+
+    @property
+    def key(self) -> str:
+        return f"sudo {self.line}" if self.sudo else self.line
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        return _words_of(self.line)
+
+    @property
+    def script(self) -> str:
+        return self.line
+
+    def extract(self, answer: Answer) -> Any:
+        got = answer.require()
+        if got["rc"] not in self.ok:
+            raise Unreadable(_refusal(self.key, got), read=self.key)
+        return got["stdout"]
+
+
+@dataclass(frozen=True, slots=True)
+class File(HostRead):
+    """A whole file; the fact receives its text, or None where there certainly is no such file.
+
+    A file that may be there but cannot be opened - also one behind a directory that the login user may not enter -
+    is `Unreadable`, never None: the kernel tells the two apart, and ``cat`` passes on what it said.
+    """
+
+    path: str
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/"):
+            msg = f"{self.path!r}: the path of a file read must be absolute"
+            raise InvalidRead(msg)
+
+    @property
+    def key(self) -> str:
+        return f"{'sudo ' if self.sudo else ''}cat {shlex.quote(self.path)}"
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        return ("/usr/bin/cat" if self.sudo else "cat", self.path)
+
+    @property
+    def script(self) -> str:
+        return shlex.join(self.words or ())
+
+    def extract(self, answer: Answer) -> Any:
+        got = answer.require()
+        if got["rc"] == 0:
+            return got["stdout"]
+        if _ABSENT.search(got["stderr"]):
+            return None
+        raise Unreadable(_refusal(self.key, got), read=self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Files(HostRead):
+    """The files below one directory whose names match patterns; the fact receives a mapping path -> text.
+
+    A pattern is a name, or a folder and a name (``*.wants/tmp.mount``). No such directory is an empty mapping; a
+    directory that cannot be entered or listed, or one file that cannot be opened, is `Unreadable`.
+    """
+
+    directory: str
+    patterns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.directory.startswith("/"):
+            msg = f"{self.directory!r}: expected an absolute directory"
+            raise InvalidRead(msg)
+        for pattern in self.patterns:
+            if not _PATTERN.fullmatch(pattern):
+                msg = f"{pattern!r}: expected a shell pattern of letters, digits and . * ? [ ] @ : + - _, with one / at most"
+                raise InvalidRead(msg)
+        if self.sudo:
+            msg = f"{self.directory}: a pattern cannot be read with sudo; name each file"
+            raise InvalidRead(msg)
+
+    @property
+    def key(self) -> str:
+        if len(self.patterns) == 1:
+            return f"cat {self.directory}/{self.patterns[0]}"
+        return f"cat {self.directory}/{{{','.join(self.patterns)}}}"
+
+    @property
+    def script(self) -> str:
+        # `ls DIR/.` fails with the kernel's own reason where a test such as [ -d DIR ] would only say no; a folder
+        # that cannot be entered or listed must not look like one without matches.
+        where = shlex.quote(self.directory)
+        folders = dict.fromkeys(one.rpartition("/")[0] for one in self.patterns if "/" in one)
+        may_list = 'if [ -d "$d" ] && ! { [ -r "$d" ] && [ -x "$d" ]; }; then echo "$d: Permission denied" >&2; exit 4; fi'
+        return (
+            f"ls -d -- {where}/. >/dev/null || exit 3\n"
+            f"cd -- {where} || exit 4\n"
+            f"for d in {' '.join(['.', *folders])}; do {may_list}; done\n"
+            f"for f in {' '.join(self.patterns)}; do\n"
+            'if [ -e "$f" ] || [ -L "$f" ]; then\n'
+            'printf "\\n%s file %s\\n" "$PF_NONCE" "$f"; cat -- "$f"; printf "\\n%s rc %s\\n" "$PF_NONCE" "$?"\n'
+            "fi; done; exit 0"
+        )
+
+    def decode(self, stdout: str, nonce: str) -> Mapping[str, Any]:
+        mark = re.escape(nonce)
+        pattern = re.compile(rf"\n{mark} file ([^\n]*)\n(.*?)\n{mark} rc (\d+)\n", re.DOTALL)
+        found = {m[1]: {"text": m[2], "rc": int(m[3])} for m in pattern.finditer(stdout)}
+        return {"stdout": "", "files": found}
+
+    def extract(self, answer: Answer) -> Any:
+        got = answer.require()
+        if got["rc"] == 3 and _ABSENT.search(got["stderr"]):
+            return {}
+        if got["rc"] != 0:
+            raise Unreadable(_refusal(self.key, got), read=self.key)
+        bad = sorted(name for name, one in got["files"].items() if one["rc"] != 0)
+        if bad:
+            paths = ", ".join(f"{self.directory}/{name}" for name in bad)
+            raise Unreadable(f"cannot read {paths}: {_last_line(got['stderr'])}", read=self.key)
+        return {f"{self.directory}/{name}": one["text"] for name, one in got["files"].items()}
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no message"
+
+
+def _refusal(key: str, got: Mapping[str, Any]) -> str:
+    """Why a command gave no answer, for a person."""
+    said = _last_line(got["stderr"])
+    if got["rc"] == 127:
+        return f"`{key}` cannot be run: {said}"
+    if key.startswith("sudo ") and ("password is required" in said or "terminal is required" in said):
+        return f"`{key}` needs a password: add the rules that --plan=sudoers prints, or leave the hazard out"
+    if key.startswith("sudo ") and "not allowed" in said:
+        return f"`{key}` is not allowed by sudo: add the rules that --plan=sudoers prints"
+    if "ermission denied" in said and not key.startswith("sudo "):
+        return f"`{key}` is refused: {said}"
+    return f"`{key}` ended with {got['rc']}: {said}"
+
+
+def command(line: str, *, ok: tuple[int, ...] = (0,), sudo: bool = False, **bounds: Any) -> Command:
+    """Declare a command whose standard output a fact reads. Bounds: `timeout` in seconds, `limit` in bytes."""
+    return Command(line, ok=ok, sudo=sudo, **bounds)
+
+
+def file(path: str, *, sudo: bool = False, **bounds: Any) -> File:
+    """Declare a file that a fact reads whole; the fact receives None where it does not exist."""
+    return File(path, sudo=sudo, **bounds)
+
+
+def files(directory: str, *patterns: str, **bounds: Any) -> Files:
+    """Declare the matching files below one directory; the fact receives a mapping path -> text."""
+    return Files(directory, patterns or ("*",), **bounds)
+

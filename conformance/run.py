@@ -1,0 +1,267 @@
+"""A run: from the options to the snapshot and the selection that the items are made from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from conformance import recorded
+from conformance.answers import NotApplicable, Unreadable
+from conformance.change import Change, Cluster, Host
+from conformance.configuration import read_desired
+from conformance.documents import InvalidDocument
+from conformance.facts import SHARED
+from conformance.facts.declare import Fact
+from conformance.facts.resolve import Closure, Facts
+from conformance.hazards import Hazard, Situation
+from conformance.packs import Check, load_checks, scope_of
+from conformance.plan import Plan, make_plan
+from conformance.profiles import Library, Profile
+from conformance.select import Case, Selection, checks_by_hazard, select
+from conformance.snapshot import Snapshot
+from conformance.subjects import Inventory, Subject
+from conformance.versions import Version
+
+__all__ = ["Member", "Run", "now_text"]
+
+
+def now_text(moment: datetime | None = None) -> str:
+    """A moment (now) as reports write it: ISO 8601, UTC, whole seconds."""
+    return (moment or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A cluster that another one manages, as a profile's `discover` fact gives it."""
+
+    name: str
+    role: str
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of the suite. Made from validated input; nothing is contacted by making one."""
+
+    profile: Profile
+    library: Library
+    change: Change
+    situation: Situation = Situation.BEFORE
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    #: Whether the snapshot was read from files: then nobody is ever contacted.
+    replay: bool = False
+    table: Mapping[str, tuple[Check, Hazard]] = field(default_factory=dict)
+    inventory: Inventory = field(default_factory=lambda: Inventory([]))
+    selection: Selection = field(default_factory=lambda: Selection(0, (), (), ()))
+    facts: Facts = field(init=False)
+    closure: Closure = field(init=False)
+    #: The cases of each check, by the identity of its function.
+    cases_of: dict[int, list[Case]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        checks = [check for pack in self.library.packs for check in load_checks(pack)]
+        self.table = checks_by_hazard(checks)
+        self.change = examined(self.change)
+        self.settle()
+
+    # -- what is known so far ------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Make inventory and selection anew from the change and from what the snapshot holds by now."""
+        self.inventory = Inventory.of(self.change)
+        self.facts = Facts(self.inventory, self.snapshot.answer, scope_of)
+        self.closure = Closure(self.inventory, scope_of)
+        self.selection = select(
+            self.profile, self.table, self.inventory, self.change, self.situation, self.source_versions()
+        )
+        self.cases_of = {}
+        for case in self.selection.cases:
+            self.cases_of.setdefault(id(case.check.function), []).append(case)
+
+    def hazards(self) -> list[Hazard]:
+        """The hazards of the profile, in its order; unknown ids are left to `select`."""
+        return [self.table[one][1] for one in self.profile.hazards if one in self.table]
+
+    def scouting_facts(self) -> list[tuple[Fact, Subject]]:
+        """The facts that are read before everything else, each with the cluster that it is read of."""
+        wanted = []
+        version = self._profile_fact(self.profile.source_version, "source-version")
+        discover = self._profile_fact(self.profile.discover, "discover")
+        for cluster in self.inventory.clusters:
+            upgrade = self.change.upgrade_of(cluster.name)
+            if version and upgrade.source is None and not upgrade.none:
+                wanted.append((version, cluster))
+            if discover and cluster.connected and self.change.file is None:
+                wanted.append((discover, cluster))
+        for group in self.change.nodes:
+            wanted.append((SHARED["nodes"], self.inventory[group.cluster]))
+        return wanted
+
+    def _profile_fact(self, name: str | None, key: str) -> Fact | None:
+        if name is None:
+            return None
+        scopes = [self.table[one][0].scope for one in self.profile.hazards if one in self.table]
+        for scope in [*scopes, SHARED]:
+            fact = scope.get(name)
+            if isinstance(fact, Fact) and fact.kind == "cluster":
+                return fact
+        msg = f"{self.profile.file}: {key}: no check of this profile can see a cluster fact {name!r}"
+        raise InvalidDocument(msg)
+
+    def source_versions(self) -> dict[str, Version | Unreadable]:
+        """Cluster -> its version before the upgrade as read, or why it could not be read."""
+        fact = self._profile_fact(self.profile.source_version, "source-version")
+        found: dict[str, Version | Unreadable] = {}
+        if fact is None:
+            return found
+        for cluster in self.inventory.clusters:
+            try:
+                found[cluster.name] = self.facts.value(fact, cluster)
+            except Unreadable as failure:
+                found[cluster.name] = failure
+            except NotApplicable as failure:
+                found[cluster.name] = Unreadable(failure.reason)
+        return found
+
+    # -- scouting: what must be known before the plan ------------------------------------------------------------
+
+    def scouting_plan(self) -> Plan:
+        """The few reads before the plan: versions, managed clusters, the nodes of ``from: nodes``.
+
+        What they have in common with the plan itself is read in full at once, so that nothing is listed twice.
+        """
+        first = make_plan((), self.closure, self.inventory, self.scouting_facts())
+        keys = {name: {read.key for read in reads} for name, reads in first.reads.items()}
+        whole = self.plan(undecided=True)
+        return Plan(
+            {name: tuple(read for read in whole.reads[name] if read.key in keys[name]) for name in first.reads}
+        )
+
+    def expand(self) -> None:
+        """Put the clusters and hosts that scouting found into the change.
+
+        :raises InvalidDocument: a found name is taken by another subject.
+        """
+        clusters, hosts = dict(self.change.clusters), dict(self.change.hosts)
+        discover = self._profile_fact(self.profile.discover, "discover")
+        if discover and self.change.file is None:
+            for cluster in self.inventory.clusters:
+                for member in self._members_of(discover, cluster):
+                    clusters.setdefault(
+                        member.name,
+                        Cluster(member.name, role=member.role, manager=cluster.name, connected=False),
+                    )
+        for group in self.change.nodes:
+            for host in self._nodes_of(group.cluster, group.user, group.port):
+                if host.name in clusters:
+                    msg = f"node {host.name} of {group.cluster} has the name of a cluster; rename the cluster"
+                    raise InvalidDocument(msg)
+                hosts.setdefault(host.name, host)
+        self.change = replace(self.change, clusters=clusters, hosts=hosts)
+        self.settle()
+
+    def _members_of(self, discover: Fact, cluster: Subject) -> Iterable[Member]:
+        try:
+            members: list[Member] = self.facts.value(discover, cluster) if cluster.connected else []
+        except (Unreadable, NotApplicable):
+            return []  # the checks that need the same objects say so themselves
+        return members
+
+    def _nodes_of(self, cluster: str, user: str | None, port: int | None) -> Iterable[Host]:
+        try:
+            nodes = self.facts.value(SHARED["nodes"], self.inventory[cluster])
+        except (Unreadable, NotApplicable):
+            return []
+        login = f"{user}@" if user else ""
+        return [
+            Host(
+                node.name,
+                f"ssh://{login}{_bracketed(node.internal_ip or node.name)}{f':{port}' if port else ''}",
+                node.roles,
+                cluster,
+            )
+            for node in nodes
+        ]
+
+    # -- the plan itself -----------------------------------------------------------------------------------------
+
+    def plan(self, *, undecided: bool = False) -> Plan:
+        """Every read of the run.
+
+        :param undecided: with the reads of hazards of which versions do not say yet whether they apply.
+        :raises InvalidFact: a check names what can never be given.
+        """
+        cases = [one for one in self.selection.cases if one.wanted or (undecided and one.undecided)]
+        return make_plan(cases, self.closure, self.inventory, self.scouting_facts())
+
+    def read_desired(self, plan: Plan) -> None:
+        """Read the desired configurations that the plan names; nobody is contacted.
+
+        :raises InvalidDocument: a file is wrong.
+        """
+        for name, reads in plan.desired(self.inventory).items():
+            if not self.replay:
+                self.snapshot.add(name, read_desired(self.change.clusters[name].desired, reads))
+
+    def record(self) -> None:
+        """Write into the snapshot what it was read for."""
+        self.snapshot.change = recorded.record_of(replace(self.change, profile=self.profile.name))
+
+    def parameters_of(self, hazard: Hazard) -> Mapping[str, Any]:
+        """The values of a hazard's parameters: settled, from the change file, from the profile, or the default.
+
+        :raises InvalidDocument: a value is not what the parameter expects.
+        """
+        values: dict[str, Any] = {}
+        for name, parameter in hazard.parameters.items():
+            if name in self.change.parameters:
+                text, where = self.change.parameters[name], str(self.change.file or "the snapshot")
+            elif name in self.profile.parameters:
+                text, where = self.profile.parameters[name].text(), str(self.profile.file)
+            else:
+                text, where = parameter.default, "default"
+            try:
+                values[name] = parameter.parse(text)
+            except ValueError as error:
+                msg = f"{where}: parameters.{name}: {text!r}: {error}; expected {parameter.help}"
+                raise InvalidDocument(msg) from None
+        values.update(hazard.settled)
+        return values
+
+    def check_parameters(self) -> None:
+        """Validate all parameters that change file and profile set.
+
+        :raises InvalidDocument: one is declared by no check of the profile, or has a wrong value.
+        """
+        declared = {name for hazard in self.hazards() for name in hazard.parameters}
+        if self.replay and self.change.file is None:
+            # What was set for other hazards when the snapshot was taken is no mistake of this run.
+            kept = {name: text for name, text in self.change.parameters.items() if name in declared}
+            self.change = replace(self.change, parameters=kept)
+        given = {
+            **dict.fromkeys(self.profile.parameters, str(self.profile.file)),
+            **dict.fromkeys(self.change.parameters, str(self.change.file or "the snapshot")),
+        }
+        for name, where in given.items():
+            if name not in declared:
+                known = ", ".join(sorted(declared)) or "none"
+                msg = f"{where}: parameters: {name!r} is declared by no check of {self.profile.name}; known: {known}"
+                raise InvalidDocument(msg)
+        for hazard in self.hazards():
+            self.parameters_of(hazard)
+
+
+def examined(change: Change) -> Change:
+    """The change without the side that ``--examine`` leaves out."""
+    if "hosts" not in change.examine:
+        change = replace(change, hosts={}, nodes=())
+    if "clusters" not in change.examine:
+        hosts = {name: replace(one, cluster=None) for name, one in change.hosts.items()}
+        change = replace(change, clusters={}, hosts=hosts, nodes=())
+    return change
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if re.search(r":.*:", address) else address

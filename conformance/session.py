@@ -1,0 +1,236 @@
+"""One pytest session with the suite switched on: what the hooks of `conformance.plugin` do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from conformance.findings import Examination, Finding, Outcome
+from conformance.items import CheckFile, CheckItem, finding_of, own_marks
+from conformance.options import make_run
+from conformance.snapshot import InvalidSnapshot, Snapshot
+from conformance.waivers import load_waivers, waive
+
+__all__ = ["Session"]
+
+#: Exit status of a run in which nothing failed, but something is unknown or was not examined.
+INCOMPLETE: Final = 10
+#: With more items than this the table of pytest-html leaves out what is clear: it is drawn by the browser.
+_ROWS: Final = 1000
+_CATEGORIES: Final = {
+    "warning": ("warning", "w", ("WARNING", {"yellow": True})),
+    "waived": ("waived", "v", ("WAIVED", {"yellow": True})),
+    "unknown": ("error", "E", ("UNKNOWN", {"red": True})),
+}
+
+
+class Session:
+    """The state of one session, in the controller or in one worker of pytest-xdist."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.worker = hasattr(config, "workerinput")
+        self.run = make_run(config)
+        handed: dict[str, Any] = getattr(config, "workerinput", {})
+        self.now = datetime.fromisoformat(handed["preflight_now"]) if self.worker else datetime.now(UTC)
+        self.waivers = self._waivers()
+        self.findings: dict[tuple[str, str], Finding] = {}
+        self.examination: Examination | None = None
+        self.written: list[Path] = []
+        self._gathered = False
+        self._others = False
+        self._folder: Path | None = None
+        for mark in own_marks():
+            config.addinivalue_line("markers", mark)
+        self._aim()
+        self._register_fixtures()
+        if not self.worker:
+            self._claim_reports()
+
+    def _waivers(self) -> list[Any]:
+        path = self.run.change.waivers
+        try:
+            return load_waivers(path, self.run.table) if path else []
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def _aim(self) -> None:
+        """Collect the checks of the profile, unless the command line names what to collect."""
+        config = self.config
+        if config.args_source is not pytest.Config.ArgsSource.ARGS and not self.worker:
+            wanted = dict.fromkeys(self.run.table[one][0].path for one in self.run.profile.hazards)
+            config.args[:] = [str(path) for path in wanted]
+
+    def _register_fixtures(self) -> None:
+        """Facts are fixtures: a plain fixture can name them, and ``--fixtures`` lists them."""
+        from conformance.fixtures import holder_of
+
+        scopes = [self.run.table[one][0].scope for one in self.run.profile.hazards]
+        self.config.pluginmanager.register(holder_of(scopes), "preflight-facts")
+
+    def _claim_reports(self) -> None:
+        option = self.config.option
+        if hasattr(option, "htmlpath") and not option.htmlpath and not option.collectonly:
+            option.htmlpath = str(Path(option.report_dir) / "preflight.html")
+            option.self_contained_html = True
+
+    # -- gather --------------------------------------------------------------------------------------------------
+
+    def gather(self) -> None:
+        """Fill the snapshot: by reading, from the controller, or not at all where a snapshot was given."""
+        if self._gathered:
+            return
+        self._gathered = True
+        if self.worker:
+            handed: dict[str, Any] = getattr(self.config, "workerinput", {})
+            self._replay(Snapshot.load(Path(handed["preflight_snapshot"])))
+        elif self.run.replay:
+            self.run.expand()
+        elif not self.config.option.collectonly:
+            from conformance.gathering import fill
+            from conformance.progress import announcer
+
+            try:
+                fill(self.run, announcer(self.config))
+                if self.config.option.save_snapshot:
+                    self.run.snapshot.save(Path(self.config.option.save_snapshot))
+            except (ValueError, InvalidSnapshot) as error:
+                raise pytest.UsageError(str(error)) from None
+
+    def _replay(self, snapshot: Snapshot) -> None:
+        from conformance.recorded import change_of
+
+        self.run.snapshot = snapshot
+        self.run.replay = True
+        file = self.run.change.file
+        change = change_of(snapshot.change)
+        self.run.change = change.__class__(
+            **{**{name: getattr(change, name) for name in change.__slots__}, "file": file}
+        )
+        self.run.settle()
+
+    def hand_over(self, workerinput: dict[str, Any]) -> None:
+        """Give a worker the frozen snapshot, as a file: large values would have to pass through a pipe."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="preflight-"))
+            if self.run.replay:
+                self.run.record()
+            self.run.snapshot.save(self._folder / "snapshot.json")
+        workerinput["preflight_snapshot"] = str(self._folder / "snapshot.json")
+        workerinput["preflight_now"] = self.now.isoformat()
+
+    # -- collect -------------------------------------------------------------------------------------------------
+
+    def header(self) -> list[str]:
+        """What pytest's header says of the run."""
+        run = self.run
+        hosts, clusters = len(run.inventory.hosts), len(run.inventory.clusters)
+        what = f"{hosts} host{'s' if hosts != 1 else ''}, {clusters} cluster{'s' if clusters != 1 else ''}"
+        source = "a snapshot" if run.replay else "live"
+        return [f"preflight: profile {run.profile.name}, {len(run.profile.hazards)} hazards; {what}, {source}"]
+
+    def collect_file(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """A collector for a file that holds checks of this run's packs."""
+        if path.suffix != ".py" or not path.name.startswith("check_"):
+            return None
+        if not any(check.path == path for check, _ in self.run.table.values()):
+            return None
+        file = CheckFile.from_parent(parent, path=path)
+        file.run = self.run
+        return file
+
+    # -- evaluate ------------------------------------------------------------------------------------------------
+
+    def mark(self, item: pytest.Item, call: pytest.CallInfo[Any], report: pytest.TestReport) -> pytest.TestReport:
+        """The report of a phase, with the finding that it settles and the outcome that pytest knows for it."""
+        if not isinstance(item, CheckItem):
+            return report
+        finding = finding_of(item, call)
+        if finding is None:
+            return report
+        finding = waive(finding, self.waivers, self.now)
+        # A plain attribute travels from worker to controller and stays out of JUnit properties.
+        report.preflight = finding.to_dict()  # type: ignore[attr-defined]
+        if finding.outcome is Outcome.UNKNOWN:
+            report.outcome, report.when = "failed", "setup"
+        elif finding.outcome in (Outcome.WARNING, Outcome.WAIVED):
+            report.outcome = "skipped"
+            report.wasxfail = f"{finding.outcome}: {finding.message}"
+        return report
+
+    def status(self, report: Any) -> tuple[str, str, Any] | None:
+        """The category under which the terminal counts a report."""
+        found = getattr(report, "preflight", None)
+        return _CATEGORIES.get(found["outcome"]) if found else None
+
+    def keep(self, report: pytest.TestReport) -> None:
+        """Keep the finding of a report; what goes wrong after a finding was settled outweighs it."""
+        record = getattr(report, "preflight", None)
+        if record is None:
+            self._others = self._others or report.when == "call" or report.failed
+            return
+        if not self.worker:
+            finding = Finding.from_dict(record)
+            self.findings[finding.hazard, finding.subject] = finding
+
+    # -- report --------------------------------------------------------------------------------------------------
+
+    def finish(self, session: pytest.Session, status: int) -> int:
+        """Judge and write the reports; the exit status of the session."""
+        if self.worker or self.config.option.collectonly:
+            return status
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if not self._gathered:
+            return status
+        from conformance.examine import examine
+        from conformance.report import ReportNotWritten, write_all
+
+        stopped = bool(session.shouldstop or session.shouldfail) or status == pytest.ExitCode.INTERRUPTED
+        self.examination = examine(self, stopped=stopped)
+        try:
+            self.written = write_all(self.examination, Path(self.config.option.report_dir))
+        except ReportNotWritten as error:
+            self.config.issue_config_time_warning(pytest.PytestWarning(str(error)), stacklevel=2)
+            return int(pytest.ExitCode.INTERNAL_ERROR)
+        if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            return status
+        if self._others and status == pytest.ExitCode.TESTS_FAILED:
+            return status
+        return {"go": 0, "no-go": 1}.get(self.examination.verdict.value, INCOMPLETE)
+
+    def summarize(self, terminal: Any) -> None:
+        """Write the summary to the terminal."""
+        if self.examination is None:
+            return
+        from conformance.report.terminal import write
+
+        html = getattr(self.config.option, "htmlpath", None)
+        written = [*self.written, *([Path(html)] if html and os.path.exists(html) else [])]
+        terminal.ensure_newline()
+        write(self.examination, terminal.write_line, width=terminal._tw.fullwidth, reports=written)  # noqa: SLF001
+
+    def title(self) -> str:
+        """The title of the HTML report."""
+        from conformance.report.html import report_title
+
+        return report_title(self.examination) if self.examination else "Preflight"
+
+    def html(self) -> str:
+        """The verdict block of the HTML report."""
+        from conformance.report.html import style, verdict_block
+
+        return f"<style>{style()}</style>{verdict_block(self.examination)}" if self.examination else ""
+
+    def leaves_out_row(self, report: Any) -> bool:
+        """Whether the table of pytest-html is better off without a row."""
+        record = getattr(report, "preflight", None)
+        if record is None or len(self.findings) <= _ROWS:
+            return False
+        return record["outcome"] in ("clear", "not-applicable")

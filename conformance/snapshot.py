@@ -1,0 +1,175 @@
+"""Snapshots: what was read, as a file. The same checks run on it again, offline and elsewhere.
+
+The format is documented in ``docs/snapshot-format.md``. A snapshot holds what the facts needed and nothing else; it
+still describes machines, so it is written readable for its owner only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from conformance.answers import PROBLEMS, Answer, Problem
+
+__all__ = ["SCHEMA", "InvalidSnapshot", "Snapshot", "merge"]
+
+SCHEMA: Final = "pytest-preflight/snapshot/1"
+
+
+class InvalidSnapshot(ValueError):
+    """A snapshot file is missing, damaged or of another format; a usage error that names the file."""
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """All answers of a run by subject and read, and the change that they were read for."""
+
+    #: The change as plain data; see `conformance.recorded`.
+    change: Mapping[str, Any] = field(default_factory=dict)
+    answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
+    #: When reading began and ended, ISO 8601 with zone.
+    started: str = ""
+    finished: str = ""
+    #: Notes of the gatherers by subject: host keys, what was not verified by decision …
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    suite: str = ""
+
+    def answer(self, subject: str, read: str) -> Answer | None:
+        """The stored answer of one read, None where it was never made."""
+        return self.answers.get(subject, {}).get(read)
+
+    def add(self, subject: str, answers: Mapping[str, Answer]) -> None:
+        """Keep the answers of a subject beside those that it already has."""
+        self.answers.setdefault(subject, {}).update(answers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        return {
+            "schema": SCHEMA,
+            "suite": self.suite,
+            "started": self.started,
+            "finished": self.finished,
+            "change": self.change,
+            "answers": {
+                subject: {key: _answer_record(one) for key, one in sorted(reads.items())}
+                for subject, reads in self.answers.items()
+            },
+            "notes": self.notes,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the file, whole or not at all; compressed where its name ends in ``.gz``.
+
+        :raises InvalidSnapshot: it cannot be written, with the reason.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(handle, "wb") as raw:
+                    data = json.dumps(self.to_dict(), ensure_ascii=True, separators=(",", ":")).encode()
+                    raw.write(gzip.compress(data, 6, mtime=0) if path.suffix == ".gz" else data)
+                os.replace(name, path)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            msg = f"{path}: the snapshot cannot be written: {error.strerror}"
+            raise InvalidSnapshot(msg) from None
+
+    @classmethod
+    def load(cls, path: Path) -> Snapshot:
+        """Read a file that `save` wrote.
+
+        :raises InvalidSnapshot: it cannot be read, is damaged, or is of another format.
+        """
+        try:
+            data = path.read_bytes()
+            if data[:2] == b"\x1f\x8b":
+                data = gzip.decompress(data)
+            content = json.loads(data)
+        except OSError as error:
+            msg = f"{path}: the snapshot cannot be read: {error.strerror or 'it is damaged'}"
+            raise InvalidSnapshot(msg) from None
+        except (ValueError, EOFError, RecursionError):
+            msg = f"{path}: not a snapshot, or cut off: expected the JSON file that --save-snapshot writes"
+            raise InvalidSnapshot(msg) from None
+        schema = content.get("schema") if isinstance(content, dict) else None
+        if schema != SCHEMA:
+            msg = f"{path}: expected a snapshot of format {SCHEMA!r}, found {schema!r}"
+            raise InvalidSnapshot(msg)
+        try:
+            answers = {
+                subject: {key: _answer_of(record) for key, record in reads.items()}
+                for subject, reads in content["answers"].items()
+            }
+            return cls(
+                change=dict(content["change"]),
+                answers=answers,
+                started=str(content["started"]),
+                finished=str(content["finished"]),
+                notes=dict(content.get("notes", {})),
+                suite=str(content.get("suite", "")),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            msg = f"{path}: the snapshot is damaged: {type(error).__name__}: {error}"
+            raise InvalidSnapshot(msg) from None
+
+
+def _answer_record(answer: Answer) -> dict[str, Any]:
+    record: dict[str, Any] = {"seconds": round(answer.seconds, 3)}
+    if answer.problem is not None:
+        return {"problem": {"kind": answer.problem.kind, "message": answer.problem.message}, **record}
+    return {"value": answer.value, **record}
+
+
+def _answer_of(record: Mapping[str, Any]) -> Answer:
+    seconds = float(record.get("seconds", 0))
+    if "problem" in record:
+        kind = record["problem"]["kind"]
+        if kind not in PROBLEMS:
+            msg = f"unknown kind of problem {kind!r}"
+            raise ValueError(msg)
+        return Answer(problem=Problem(kind, str(record["problem"]["message"])), seconds=seconds)
+    return Answer(value=dict(record["value"]), seconds=seconds)
+
+
+def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """One snapshot of several: all subjects together.
+
+    Where two hold the same read of the same subject, an answer wins over a problem, and the later snapshot over the
+    earlier one otherwise. The earliest start is kept, since evidence is as old as its oldest part.
+    """
+    ordered = sorted(snapshots, key=lambda one: one.finished)
+    merged = Snapshot()
+    change: dict[str, Any] = {}
+    for one in ordered:
+        for subject, reads in one.answers.items():
+            held = merged.answers.setdefault(subject, {})
+            for key, answer in reads.items():
+                if key not in held or answer.problem is None or held[key].problem is not None:
+                    held[key] = answer
+        merged.notes.update(one.notes)
+        change = _merge_changes(change, one.change)
+        merged.started = min(filter(None, (merged.started, one.started)), default="")
+        merged.finished = max(merged.finished, one.finished)
+        merged.suite = one.suite
+    merged.change = change
+    return merged
+
+
+def _merge_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Mappings such as hosts and clusters are joined, everything else is taken from the later one."""
+    joined = dict(first)
+    for key, value in second.items():
+        if isinstance(value, Mapping) and isinstance(joined.get(key), Mapping):
+            joined[key] = {**joined[key], **value}
+        elif value is not None:
+            joined[key] = value
+    return joined

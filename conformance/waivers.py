@@ -1,0 +1,105 @@
+"""Waivers: findings that somebody accepted, for a reason and until a date."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from conformance.documents import Entry, load
+from conformance.findings import Finding, Outcome
+
+__all__ = ["Waiver", "complaints", "load_waivers", "waive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One accepted finding: a hazard on the subjects that a name or glob matches, until a moment."""
+
+    hazard: str
+    subject: str
+    reason: str
+    owner: str
+    expires: datetime
+    ticket: str = ""
+
+    def matches(self, finding: Finding) -> bool:
+        """Whether it speaks of this finding, expired or not."""
+        return self.hazard == finding.hazard and fnmatch.fnmatchcase(finding.subject, self.subject)
+
+    def as_text(self) -> dict[str, str]:
+        """What reports say of it."""
+        return {
+            "subject": self.subject,
+            "reason": self.reason,
+            "owner": self.owner,
+            "ticket": self.ticket,
+            "expires": self.expires.isoformat(),
+        }
+
+
+def load_waivers(path: Path, known: Collection[str]) -> list[Waiver]:
+    """Read and validate a waivers file.
+
+    :param known: the ids of all hazards that there are.
+    :raises InvalidDocument: it is malformed, incomplete, or names an unknown hazard.
+    """
+    top = load(path)
+    top.keys(("waivers",), required=("waivers",))
+    return [_waiver(entry, known) for entry in top["waivers"].each()]
+
+
+def _waiver(entry: Entry, known: Collection[str]) -> Waiver:
+    keys = ("hazard", "subject", "reason", "owner", "expires")
+    entry.keys((*keys, "ticket"), required=keys)
+    hazard = entry["hazard"].text()
+    if hazard not in known:
+        close = difflib.get_close_matches(hazard, known, n=1)
+        entry["hazard"].fail(f"there is no hazard {hazard!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    text = entry["expires"].text()
+    try:
+        expires = datetime.fromisoformat(text)
+    except ValueError:
+        entry["expires"].fail(f"{text!r} is not a time; expected such as 2026-12-24T18:00:00+01:00")
+        raise
+    if expires.tzinfo is None:
+        entry["expires"].fail(f"{text!r} has no time zone; expected such as 2026-12-24T18:00:00+01:00")
+    return Waiver(
+        hazard=hazard,
+        subject=entry["subject"].text(),
+        reason=entry["reason"].text(),
+        owner=entry["owner"].text(),
+        expires=expires,
+        ticket=entry["ticket"].text("") if "ticket" in entry else "",
+    )
+
+
+def waive(finding: Finding, waivers: Iterable[Waiver], now: datetime) -> Finding:
+    """The finding, waived where an unexpired waiver names it, or with a loud note where an expired one does."""
+    if finding.outcome not in (Outcome.HAZARD, Outcome.WARNING):
+        return finding
+    fitting = [one for one in waivers if one.matches(finding)]
+    valid = [one for one in fitting if one.expires > now]
+    if valid:
+        longest = max(valid, key=lambda one: one.expires)
+        return replace(finding, outcome=Outcome.WAIVED, waiver=longest.as_text())
+    expired = tuple(
+        f"the waiver of {one.owner} expired on {one.expires.isoformat()}: it waives nothing" for one in fitting
+    )
+    return replace(finding, notes=(*finding.notes, *expired))
+
+
+def complaints(waivers: Iterable[Waiver], findings: Iterable[Finding], now: datetime) -> tuple[str, ...]:
+    """What must be said loudly: waivers that have expired, and waivers that match no finding."""
+    decided = [one for one in findings if one.outcome in (Outcome.HAZARD, Outcome.WARNING, Outcome.WAIVED)]
+    loud = []
+    for one in waivers:
+        name = f"waiver of {one.hazard} for {one.subject} ({one.owner})"
+        if one.expires <= now:
+            loud.append(f"{name} expired on {one.expires.isoformat()}: it waives nothing")
+        elif not any(one.matches(finding) for finding in decided):
+            loud.append(f"{name} matches no finding: remove it, or mend its hazard or subject")
+    return tuple(loud)
