@@ -39,7 +39,7 @@ def ours(kubeconfig: Path) -> int:
     from conformance.reads import listing
 
     job = ClusterJob("bench", kubeconfig, None, (listing("pods", *KEEP),))
-    gathered = gather_clusters([job], ClusterSettings(page_size=PAGE), lambda subject, problem: None)["bench"]
+    gathered = gather_clusters([job], ClusterSettings(page_size=PAGE), lambda *_: None)["bench"]
     return len(gathered.answers["list pods"].require()["objects"])
 
 
@@ -105,7 +105,8 @@ def cluster(pods: int) -> Iterator[Path]:
     with ControlPlane() as plane:
         started = time.perf_counter()
         create(plane, pods)
-        print(f"created {pods} pods in {time.perf_counter() - started:.0f} s", flush=True)
+        size = len(json.dumps(plane.api.request("GET", "/api/v1/pods", limit="1")["items"][0])) / 1000
+        print(f"created {pods} pods of {size:.1f} kB in {time.perf_counter() - started:.0f} s", flush=True)
         yield plane.kubeconfig()
 
 

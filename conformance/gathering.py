@@ -11,7 +11,8 @@ from conformance import __version__
 from conformance.answers import Answer
 from conformance.facts.declare import Fact
 from conformance.facts.resolve import needs_of
-from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered, HostJob, Progress, Run as RunCommand, SshSettings
+from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered, HostJob, Progress, SshSettings
+from conformance.gather.jobs import Run as RunCommand
 from conformance.plan import Plan, Rehearsal
 from conformance.reads import HostRead, Listing
 from conformance.reads.projection import covers
@@ -104,7 +105,7 @@ def _side_by_side(
 
         try:
             gathered.update(gather_clusters(clusters, ClusterSettings(), progress))
-        except BaseException as error:  # noqa: BLE001 - passed on to the caller's thread
+        except BaseException as error:
             failure.append(error)
 
     thread = Thread(target=ask_clusters, name="clusters", daemon=True) if clusters else None
@@ -166,7 +167,7 @@ def _rehearsal_of(run: Run, rehearsals: list[Rehearsal]) -> Callable[[RunCommand
             try:
                 given = {name: _value(run, one, name, built_in) for name in needs_of(one.check.function)}
                 one.check.function(**given)
-            except Exception:  # noqa: BLE001, S112 - what a check concludes counts only at evaluation
+            except Exception:  # noqa: S112 - what a check concludes counts only at evaluation
                 continue
 
     return rehearse

@@ -48,9 +48,8 @@ class CheckFile(pytest.Module):
         for case in cases:
             subject = self.run.inventory.ids[case.subject.name]
             label = f"{case.hazard.id}-{subject}" if several else subject
-            item = CheckItem.from_parent(
-                self, name=f"{name}[{label}]", originalname=name, callobj=function, fixtureinfo=info
-            )
+            # No originalname: pytest would make the node id of it, without what tells the subjects apart.
+            item = CheckItem.from_parent(self, name=f"{name}[{label}]", callobj=function, fixtureinfo=info)
             info = item._fixtureinfo  # noqa: SLF001 - the same for every subject, and dear to compute
             item.case, item.run = case, self.run
             item.label_with(case)
@@ -117,7 +116,7 @@ class CheckItem(pytest.Function):
                 return replayed_host(self.run.snapshot.answer, case.subject)
         fact = case.check.scope.get(name)
         if not isinstance(fact, Fact):
-            raise Unreadable(f"check {self.originalname} names {name!r}, which is no fact that it can see")
+            raise Unreadable(f"check {case.check.name} names {name!r}, which is no fact that it can see")
         return self.run.facts.value(fact, case.subject)
 
     def runtest(self) -> None:
@@ -138,11 +137,15 @@ class CheckItem(pytest.Function):
             return {}
         return self.run.facts.unread_members(names, scope, self.case.subject)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
-        """One plain message; the whole traceback only for those who ask for it with ``--tb``."""
-        if self.config.getoption("tbstyle") not in ("auto", "no", "line"):
-            return super().repr_failure(excinfo)
+    def _repr_failure_py(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """One plain message, in every phase; the whole traceback only for those who ask for it with ``--tb``."""
+        if self.run.tracebacks:
+            return super()._repr_failure_py(excinfo, style)
         return f"{self.case.hazard.id} on {self.case.subject.name}: {_reason(excinfo.value)}"
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
+        """As `_repr_failure_py`, which pytest asks in the other phases."""
+        return self._repr_failure_py(excinfo) if not self.run.tracebacks else super().repr_failure(excinfo)
 
 
 def _ranges(thing: Any) -> bool:

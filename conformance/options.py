@@ -81,6 +81,8 @@ def make_run(config: pytest.Config) -> Any:
 
 
 def _make_run(config: pytest.Config) -> Any:
+    from dataclasses import replace
+
     from conformance.change import Change, load_change, with_default_subject, with_options
     from conformance.documents import InvalidDocument
     from conformance.hazards import Situation
@@ -90,19 +92,24 @@ def _make_run(config: pytest.Config) -> Any:
     from conformance.snapshot import InvalidSnapshot, Snapshot, merge
 
     option = config.getoption
-    kept = [Path(one) for one in option("--snapshot") or []]
+    # A worker of pytest-xdist runs on what the controller has read, and on the change as it settled it.
+    handed = getattr(config, "workerinput", {}).get("preflight_snapshot")
+    kept = [Path(one) for one in ([handed] if handed else option("--snapshot") or [])]
     snapshot = merge(Snapshot.load(one) for one in kept) if kept else Snapshot()
-    if option("--change"):
-        change = load_change(Path(option("--change")))
+    named = load_change(Path(option("--change"))) if option("--change") else None
+    if named and not handed:
+        change = named
     elif kept:
         try:
             change = change_of(snapshot.change)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             msg = f"{', '.join(map(str, kept))}: the change in the snapshot is damaged: {error}"
             raise InvalidSnapshot(msg) from None
+        if named:
+            change = replace(change, file=named.file, waivers=named.waivers, profile=named.profile)
     else:
         change = Change()
-    if kept and option("--save-snapshot"):
+    if option("--snapshot") and option("--save-snapshot"):
         msg = "--save-snapshot: nothing is read in a run on --snapshot; leave one of the two out"
         raise InvalidDocument(msg)
     name = option("--profile") or change.profile

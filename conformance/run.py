@@ -52,6 +52,8 @@ class Run:
     snapshot: Snapshot = field(default_factory=Snapshot)
     #: Whether the snapshot was read from files: then nobody is ever contacted.
     replay: bool = False
+    #: Whether failures are told with tracebacks, for those who write checks (``--tb``).
+    tracebacks: bool = False
     table: Mapping[str, tuple[Check, Hazard]] = field(default_factory=dict)
     inventory: Inventory = field(default_factory=lambda: Inventory([]))
     selection: Selection = field(default_factory=lambda: Selection(0, (), (), ()))

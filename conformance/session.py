@@ -14,7 +14,7 @@ import pytest
 from conformance.findings import Examination, Finding, Outcome
 from conformance.items import CheckFile, CheckItem, finding_of, own_marks
 from conformance.options import make_run
-from conformance.snapshot import InvalidSnapshot, Snapshot
+from conformance.snapshot import InvalidSnapshot
 from conformance.waivers import load_waivers, waive
 
 __all__ = ["Session"]
@@ -49,6 +49,7 @@ class Session:
         for mark in own_marks():
             config.addinivalue_line("markers", mark)
         self._aim()
+        self.run.tracebacks = config.option.tbstyle not in ("auto", "no", "line")
         self._register_fixtures()
         if not self.worker:
             self._claim_reports()
@@ -63,7 +64,7 @@ class Session:
     def _aim(self) -> None:
         """Collect the checks of the profile, unless the command line names what to collect."""
         config = self.config
-        if config.args_source is not pytest.Config.ArgsSource.ARGS and not self.worker:
+        if config.args_source is not pytest.Config.ArgsSource.ARGS:
             wanted = dict.fromkeys(self.run.table[one][0].path for one in self.run.profile.hazards)
             config.args[:] = [str(path) for path in wanted]
 
@@ -79,6 +80,16 @@ class Session:
         if hasattr(option, "htmlpath") and not option.htmlpath and not option.collectonly:
             option.htmlpath = str(Path(option.report_dir) / "preflight.html")
             option.self_contained_html = True
+            self._clear_environment()
+
+    def _clear_environment(self) -> None:
+        """Leave out pytest-html's table of the machine that pytest runs on: the verdict is to stand on top."""
+        try:
+            from pytest_metadata.plugin import metadata_key
+        except ImportError:
+            return
+        if metadata_key in self.config.stash:
+            self.config.stash[metadata_key].clear()
 
     # -- gather --------------------------------------------------------------------------------------------------
 
@@ -87,10 +98,11 @@ class Session:
         if self._gathered:
             return
         self._gathered = True
+        if not self.worker and not self.config.option.collectonly:
+            self._discard_reports()
         if self.worker:
-            handed: dict[str, Any] = getattr(self.config, "workerinput", {})
-            self._replay(Snapshot.load(Path(handed["preflight_snapshot"])))
-        elif self.run.replay:
+            return  # its run was made from the frozen snapshot
+        if self.run.replay:
             self.run.expand()
         elif not self.config.option.collectonly:
             from conformance.gathering import fill
@@ -103,17 +115,13 @@ class Session:
             except (ValueError, InvalidSnapshot) as error:
                 raise pytest.UsageError(str(error)) from None
 
-    def _replay(self, snapshot: Snapshot) -> None:
-        from conformance.recorded import change_of
+    def _discard_reports(self) -> None:
+        """Remove what an earlier run left, so that a run which dies leaves no old "go" behind for a gate to read."""
+        from conformance.report import discard
 
-        self.run.snapshot = snapshot
-        self.run.replay = True
-        file = self.run.change.file
-        change = change_of(snapshot.change)
-        self.run.change = change.__class__(
-            **{**{name: getattr(change, name) for name in change.__slots__}, "file": file}
-        )
-        self.run.settle()
+        directory = Path(self.config.option.report_dir)
+        discard(directory)
+        (directory / "preflight.html").unlink(missing_ok=True)
 
     def hand_over(self, workerinput: dict[str, Any]) -> None:
         """Give a worker the frozen snapshot, as a file: large values would have to pass through a pipe."""
@@ -192,6 +200,7 @@ class Session:
         from conformance.examine import examine
         from conformance.report import ReportNotWritten, write_all
 
+        self._hush()
         stopped = bool(session.shouldstop or session.shouldfail) or status == pytest.ExitCode.INTERRUPTED
         self.examination = examine(self, stopped=stopped)
         try:
@@ -204,6 +213,16 @@ class Session:
         if self._others and status == pytest.ExitCode.TESTS_FAILED:
             return status
         return {"go": 0, "no-go": 1}.get(self.examination.verdict.value, INCOMPLETE)
+
+    def _hush(self) -> None:
+        """Where all that failed are checks, let our summary stand for pytest's lists of failures, unless asked for."""
+        option, terminal = self.config.option, self.config.pluginmanager.getplugin("terminalreporter")
+        if terminal is None:
+            return
+        told = [report for key in ("failed", "error") for report in terminal.stats.get(key, [])]
+        if all(hasattr(report, "preflight") for report in told):
+            option.tbstyle = "no" if option.tbstyle == "auto" else option.tbstyle
+            terminal.reportchars = "" if option.reportchars == "fE" else terminal.reportchars
 
     def summarize(self, terminal: Any) -> None:
         """Write the summary to the terminal."""

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from conformance import BLOCKER, FLEET, Parameter, Unreadable, found, hazard
-from conformance.facts.values.addresses import OwnedRange, Overlap, Range, overlaps
+from conformance.facts.values.addresses import Overlap, OwnedRange, Range, overlaps
 
 from ..sources import ANTHOS_BARE_METAL
 from .addresses import ClusterRanges, abm_all_ranges, abm_machine_addresses  # noqa: F401 - facts of the checks below

@@ -26,7 +26,7 @@ _REMEDY = (
 )
 @hazard(
     "os-tmp-noexec",
-    title="/tmp is mounted noexec: installers that unpack a script there fail with \"Permission denied\"",
+    title='/tmp is mounted noexec: installers that unpack a script there fail with "Permission denied"',
     severity=BLOCKER,
     on=[HOST],
     source=Source(

@@ -49,7 +49,7 @@ def fstab(text: str | None) -> Fstab:
 
 @host_fact(files("/etc/systemd/system", *_UNITS), files("/usr/lib/systemd/system", *_UNITS))
 def tmp_units(own: Mapping[str, str], vendor: Mapping[str, str]) -> dict[str, str]:
-    """systemd's files about tmp.mount: path -> text, an empty text for a masked one."""
+    """Systemd's files about tmp.mount: path -> text, an empty text for a masked one."""
     return {**vendor, **own}
 
 

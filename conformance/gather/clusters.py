@@ -17,7 +17,7 @@ from pathlib import Path as FilePath
 from typing import Any, Final
 
 from conformance.answers import Answer
-from conformance.gather.credentials import CredentialsRefused, client_of
+from conformance.gather.credentials import CredentialsRefused, client_of, prepare
 from conformance.gather.discovery import Group, Root, Served, read_group, read_root, root_of
 from conformance.gather.failures import Failed
 from conformance.gather.http import JSON, Got, Requester
@@ -42,6 +42,8 @@ def gather_clusters(jobs: Iterable[ClusterJob], settings: ClusterSettings, progr
     """
     jobs = list(jobs)
     plans = {job.subject: listings_of(job.reads) for job in jobs}
+    if jobs:
+        prepare()
     done: dict[str, Gathered] = {}
     waiting: queue.SimpleQueue[ClusterJob] = queue.SimpleQueue()
     for job in jobs:
@@ -73,11 +75,8 @@ def _summary(gathered: Gathered) -> str | None:
     problems = [problem for problem in problems if problem.kind != "not-served"]
     if not problems:
         return None
-    if (
-        len(problems) == 1
-        or len({problem.kind for problem in problems}) == 1
-        and len(problems) == len(gathered.answers)
-    ):
+    one_cause = len({problem.kind for problem in problems}) == 1 and len(problems) == len(gathered.answers)
+    if len(problems) == 1 or one_cause:
         return problems[0].message
     return f"{len(problems)} of {len(gathered.answers)} reads failed, one of them: {problems[0].message}"
 

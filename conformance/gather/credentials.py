@@ -17,6 +17,7 @@ import threading
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from conformance.gather.wording import one_line, plain
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-__all__ = ["CredentialsRefused", "client_of", "expired"]
+__all__ = ["CredentialsRefused", "client_of", "expired", "prepare"]
 
 #: Where an exec plugin finds its own settings in the cluster's entry.
 _PLUGIN_SETTINGS: Final = "client.authentication.k8s.io/exec"
@@ -35,8 +36,17 @@ _PLUGIN_SETTINGS: Final = "client.authentication.k8s.io/exec"
 _LOADING: Final = threading.Lock()
 
 
-class CredentialsRefused(Exception):  # noqa: N818 - what happened, as `Unreadable` is
+class CredentialsRefused(Exception):
     """There is nothing to log in with; the message is one line for a person."""
+
+
+def prepare() -> None:
+    """Import the official client; to be called once, before the threads that use it begin.
+
+    Its modules import each other lazily: several threads that are the first to touch it deadlock.
+    """
+    import_module("kubernetes.client.api_client")
+    import_module("kubernetes.config.kube_config")
 
 
 def client_of(connection: Connection, directory: Path, *, seconds: float, pool: int) -> ApiClient:
@@ -73,7 +83,7 @@ def client_of(connection: Connection, directory: Path, *, seconds: float, pool: 
             msg = f"the credentials of {_who(connection)} cannot be loaded ({type(error).__name__})"
             raise CredentialsRefused(msg) from None
     if user and not configuration.api_key and not configuration.cert_file:
-        msg = f"{_who(connection)} has no credentials that this client understands: use a token, certificate or exec plugin"
+        msg = f"{_who(connection)} has no credentials that can be used here: use a token, certificate or exec plugin"
         raise CredentialsRefused(msg)
     # Retries and redirects are ours to decide: see `conformance.gather.http`.
     configuration.retries = Retry(total=False, redirect=False)
@@ -147,7 +157,7 @@ def _token_of_provider(provider: Mapping[str, Any], connection: Connection) -> s
     if not isinstance(token, str) or (ends is not None and ends < datetime.now(UTC)):
         what = f"the token of auth-provider {plain(str(provider.get('name')))!r}"
         raise CredentialsRefused(
-            f"{_who(connection)}: {what} has expired or was never fetched: run `kubectl version` once, which renews it, "
+            f"{_who(connection)}: {what} has expired or was never fetched: run `kubectl version`, which renews it, "
             "or use an exec plugin"
         )
     return token
@@ -181,7 +191,7 @@ def _run_plugin(plugin: Mapping[str, Any], connection: Connection, seconds: floa
     words = [command, *map(str, plugin.get("args") or [])]
     try:
         # A session of its own: it cannot ask at our terminal, and what it starts ends with it.
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - the kubeconfig names it, as it does for kubectl
             words,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -23,7 +23,7 @@ _USER: Final = re.compile(r'User "([^"]+)" cannot')
 _ALERTS: Final = re.compile(r"ALERT_(CERTIFICATE|BAD_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)|CERTIFICATE_REQUIRED")
 
 
-class Failed(Exception):  # noqa: N818 - the outcome of a request, which callers tell apart
+class Failed(Exception):
     """A request gave nothing usable.
 
     :param kind: one of `conformance.answers.PROBLEMS`.
@@ -42,7 +42,7 @@ class Failed(Exception):  # noqa: N818 - the outcome of a request, which callers
         self.missing = missing
 
     def answer(self, seconds: float = 0.0) -> Answer:
-        """This failure as the answer of a read."""
+        """The failure as the answer of a read."""
         return Answer.failed(self.problem.kind, self.problem.message, seconds)
 
 

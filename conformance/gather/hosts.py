@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from conformance.answers import Problem
 from conformance.gather.jobs import Gathered, HostJob, Progress, SshSettings
 from conformance.gather.lifeline import Lifeline
-from conformance.gather.ssh_config import InvalidSshSettings, is_ssh
+from conformance.gather.ssh_config import is_ssh
 
 if TYPE_CHECKING:
     from conformance.gather.ssh import Ssh
@@ -69,9 +69,10 @@ def gather_hosts(
                     if progress is not None:
                         progress(subject, _trouble(gathered))
     finally:
-        stopped = Problem("not-read", "the run was interrupted")
-        for work in running.values():
-            work.lifeline.cut(stopped)
+        # Empty but for an interrupt.
+        cuts = [_cut(work, Problem("not-read", "the run was interrupted")) for work in running.values()]
+        for cut in cuts:
+            cut.join(_FAREWELL)
         if ssh is not None:
             ssh.close()
     return {job.subject: done[job.subject] for job in jobs}
@@ -98,7 +99,7 @@ def _start(
                 from conformance.gather import local
 
                 gathered = local.gather(job, work.lifeline, sudo=settings.sudo)
-        except Exception as error:
+        except BaseException as error:
             # A defect of ours: every check of this host is unknown, the other hosts are none the worse.
             message = f"the host could not be asked: {type(error).__name__}: {error}"
             gathered = Gathered.nothing([read.key for read in job.reads], "error", message)
@@ -113,7 +114,14 @@ def _start(
 
 def _until_next_limit(running: dict[str, _Work]) -> float:
     """Seconds until somebody has to be cut off or left behind, as far as is known now."""
-    return min(_LOOK, *(work.lifeline.left for work in running.values() if work.cut is None), _LOOK)
+    return min([_LOOK, *(work.lifeline.left for work in running.values() if work.cut is None)])
+
+
+def _cut(work: _Work, problem: Problem) -> threading.Thread:
+    """Cut off a host in a thread of its own: closing may wait for the other side."""
+    thread = threading.Thread(target=work.lifeline.cut, args=(problem,), daemon=True)
+    thread.start()
+    return thread
 
 
 def _cut_off(running: dict[str, _Work]) -> dict[str, Gathered]:
@@ -125,8 +133,7 @@ def _cut_off(running: dict[str, _Work]) -> dict[str, Gathered]:
             problem = work.lifeline.due()
             if problem is not None:
                 work.cut = now
-                # Closing may wait for the other side; this thread must not.
-                threading.Thread(target=work.lifeline.cut, args=(problem,), daemon=True).start()
+                _cut(work, problem)
         elif now > work.cut + _FAREWELL:
             problem = work.lifeline.problem or Problem("timed-out", "the host did not answer in time")
             keys = [read.key for read in work.job.reads]

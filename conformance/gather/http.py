@@ -86,10 +86,10 @@ class Requester:
             except Failed as failed:
                 if failed.retry is None or pause is None:
                     raise
-                pause = max(pause, failed.retry)
-                if time.monotonic() + pause >= until:
+                wait = max(pause, failed.retry)
+                if time.monotonic() + wait >= until:
                     raise
-            time.sleep(pause)
+            time.sleep(wait)
         raise AssertionError  # the last round returns or raises
 
     def get_json(self, what: str, path: str, *, until: float | None = None) -> Any:

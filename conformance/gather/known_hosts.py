@@ -89,7 +89,9 @@ def _parse(line: str, where: str) -> KnownKey | None:
         key = base64.b64decode(fields[2], validate=True)
     except (binascii.Error, ValueError):
         return None
-    return KnownKey(where, marker, tuple(fields[0].lower().split(",") if fields[0][0] != "|" else [fields[0]]), fields[1], key)
+    return KnownKey(
+        where, marker, tuple(fields[0].lower().split(",") if fields[0][0] != "|" else [fields[0]]), fields[1], key
+    )
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -98,7 +100,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _hashed(pattern: str, name: str) -> bool:
-    _, _, salt, digest = (pattern.split("|") + ["", "", ""])[:4]
+    _, _, salt, digest = [*pattern.split("|"), "", "", ""][:4]
     try:
         expected = hmac.digest(base64.b64decode(salt), name.encode(), "sha1")
         return hmac.compare_digest(expected, base64.b64decode(digest))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -255,7 +256,9 @@ def _cluster(entry: _Entry, name: str) -> tuple[str, dict[str, Any]]:
             f"{at}: has a certificate authority and insecure-skip-tls-verify; take one of them out"
         )
     if "proxy-url" in value:
-        _url(value["proxy-url"], f"{at}: proxy-url", _PROXIES)
+        proxy = _url(value["proxy-url"], f"{at}: proxy-url", _PROXIES)
+        if proxy.startswith("socks") and find_spec("socks") is None:
+            raise InvalidKubeconfigFile(f"{at}: a SOCKS proxy-url needs PySocks: pip install 'urllib3[socks]'")
     if server.startswith("https:"):
         pem = _material(value, "certificate-authority", at)
         if pem is not None:

@@ -57,7 +57,9 @@ class Lifeline:
         """The problem of a limit that has passed, or None."""
         now = time.monotonic()
         with self._lock:
-            return next((problem for limit, problem in sorted(self._limits, key=lambda one: one[0]) if limit <= now), None)
+            return next(
+                (problem for limit, problem in sorted(self._limits, key=lambda one: one[0]) if limit <= now), None
+            )
 
     def hold(self, close: Callable[[], None]) -> None:
         """Have `close` called when the host is cut off or done: at once where it already is."""

@@ -17,6 +17,7 @@ from conformance.answers import Answer
 from conformance.gather.discovery import Served
 from conformance.gather.failures import Failed
 from conformance.gather.http import Got, Requester, TooLarge
+from conformance.gather.wording import plain
 from conformance.reads import InvalidRead, Listing, Named
 from conformance.reads.clusters import Reduction
 from conformance.reads.projection import project, smallest, tree_of, value_at
@@ -75,7 +76,7 @@ class Listed:
 
 
 def listings_of(reads: Iterable[object]) -> dict[str, Request]:
-    """resource -> the one list request for all listings and steps among `reads`."""
+    """By resource, the one list request for all listings and steps among `reads`."""
     requests: dict[str, Request] = {}
     for read in reads:
         over = read.over if isinstance(read, Named) else read
@@ -167,7 +168,7 @@ class _Sieve:
         for key, reduction in self.request.reductions.items():
             if key not in self._broken:
                 try:
-                    self._reduced[key].append(_reduced(reduction, item))
+                    self._reduced[key].append(_reduced(reduction, self.request.resource, item))
                 except Failed as failed:
                     self._broken[key] = failed
 
@@ -183,7 +184,7 @@ class _Sieve:
         return Listed(answers, self._objects)
 
 
-def _reduced(reduction: Reduction, item: Mapping[str, Any]) -> Any:
+def _reduced(reduction: Reduction, resource: str, item: Mapping[str, Any]) -> Any:
     """What the reduction makes of one object.
 
     :raises Failed: it raises an exception, or gives what JSON cannot hold.
@@ -195,7 +196,7 @@ def _reduced(reduction: Reduction, item: Mapping[str, Any]) -> Any:
         # Only the kind of the error: its text may quote what the reduction is there to drop.
         name = "/".join(str(value_at(item, f"metadata.{part}", "")) for part in ("namespace", "name")).lstrip("/")
         how = f"{reduction.__name__} cannot read it ({type(error).__name__})"
-        raise Failed("undecodable", f"{str(item.get('kind') or 'object')} {name}: {how}") from None
+        raise Failed("undecodable", f"{resource} {plain(name)}: {how}") from None
     return result
 
 
@@ -245,7 +246,8 @@ def _target(read: Named, served: Served, one: Any) -> Target:
     if not problem:
         return Target(namespace, name)
     origin = "/".join(str(value_at(one, f"metadata.{part}", "")) for part in ("namespace", "name")).lstrip("/")
-    text = f"{read.over.resource} {origin} {problem}: {read.resource} {read.namespace}/{read.name} cannot be asked for"
+    wanted = f"{read.resource} {read.namespace}/{read.name}"
+    text = f"{read.over.resource} {plain(origin)} {problem}: {wanted} cannot be asked for"
     return Target(namespace, f"{name} of {origin}", Failed("undecodable", text))
 
 
@@ -264,7 +266,7 @@ def read_object(requester: Requester, served: Served, read: Named, target: Targe
         found = requester.get_json(what, served.path(target.namespace, target.name), until=until)
         if not isinstance(found, dict) or value_at(found, "metadata.name") != target.name:
             raise Failed("undecodable", f"{what}: the answer is not this object: is a proxy in between?")
-        return {"value": _reduced(read.reduce, found)}
+        return {"value": _reduced(read.reduce, read.resource, found)}
     except Failed as failed:
         # Only the API server's own word counts: a proxy's "not found" is not an object's absence.
         if failed.missing == target.name:

@@ -13,20 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from conformance.answers import Answer, Problem
+from conformance.answers import Problem
 from conformance.gather.jobs import Gathered, HostJob
 from conformance.gather.lifeline import Lifeline
+from conformance.gather.rehearsal import rehearsed, undeclared
 from conformance.gather.rounds import Rounds
 from conformance.gather.ssh_config import InvalidSshSettings
-from conformance.reads import command
 
 __all__ = ["SCHEMES", "check_specification", "gather"]
 
 #: Schemes whose testinfra backend runs one local program per command; the others need a service or a password.
 SCHEMES: Final = ("chroot", "docker", "kubectl", "local", "lxc", "openshift", "podman")
-#: Seconds and bytes that a command may take that no read declares.
-REHEARSAL_TIMEOUT: Final = 30.0
-REHEARSAL_LIMIT: Final = 1_048_576
 #: Bytes of a script that travels as one argument: the kernel takes 131,072, base64 adds a third.
 _LONGEST_ARGUMENT: Final = 90_000
 _CHUNK: Final = 65_536
@@ -61,16 +58,10 @@ def gather(job: HostJob, lifeline: Lifeline, *, sudo: bool) -> Gathered:
         while (script := rounds.next()) is not None:
             rounds.end(run(rounds, script, lifeline) or lifeline.problem)
 
-    def rehearse(line: str) -> Answer:
-        one = command(line, timeout=REHEARSAL_TIMEOUT, limit=REHEARSAL_LIMIT)
-        rounds = Rounds([one], sudo=sudo, longest=None if local else _LONGEST_ARGUMENT)
-        read(rounds)
-        return rounds.answers()[one.key]
-
     rounds = Rounds(job.reads, sudo=sudo, longest=None if local else _LONGEST_ARGUMENT)
     read(rounds)
     if job.rehearse is not None and lifeline.problem is None:
-        job.rehearse(rehearse)
+        rehearsed(job.rehearse, lambda line: undeclared(line, read), gathered)
     gathered.notes["rounds"] = rounds.count
     gathered.seconds = time.monotonic() - started
     gathered.answers = rounds.answers()
@@ -92,7 +83,7 @@ def _through_testinfra(connection: str) -> Runner:
     def run(rounds: Rounds, script: str, lifeline: Lifeline) -> Problem | None:
         backend: Any = get_backend(connection)
         # Else testinfra would run Python on the host to find out how to decode.
-        backend._encoding = "utf-8"
+        backend._encoding = "utf-8"  # noqa: SLF001 - there is no public way
 
         def bounded(line: str, *args: str) -> Any:
             _pump(["/bin/sh", "-c", "exec " + backend.quote(line, *args)], b"", rounds, lifeline)
@@ -110,7 +101,7 @@ def _through_testinfra(connection: str) -> Runner:
 
 def _pump(argv: list[str], data: bytes, rounds: Rounds, lifeline: Lifeline) -> None:
     """Run a program, give it `data`, and drain both streams until the round is over or they end."""
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - the words are ours or those of the host specification
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     lifeline.hold(lambda: _end(process))

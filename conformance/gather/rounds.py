@@ -115,7 +115,9 @@ class Rounds:
             said = parser.noise.decode("utf-8", "backslashreplace").strip()[-300:]
             broken = Problem("error", f"the login shell did not run /bin/sh: {said or 'it printed nothing'}")
         if broken is not None:
-            stopped = next((one.read.key for one in parser.readings if one.started is not None and one.ended is None), None)
+            stopped = next(
+                (one.read.key for one in parser.readings if one.started is not None and one.ended is None), None
+            )
             self.give_up(broken, stopped)
 
     def give_up(self, problem: Problem, during: str | None = None) -> None:

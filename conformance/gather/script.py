@@ -1,9 +1,9 @@
-"""One POSIX shell script for all reads of a host; `conformance.gather.parser` understands what it prints.
+r"""One POSIX shell script for all reads of a host; `conformance.gather.parser` understands what it prints.
 
 The script must run in dash, bash and busybox ash, from any login shell, and leave nothing on the host. It frames each
 read on standard output and standard error with lines that hold a nonce of 128 bits::
 
-    \\n<nonce> b <number> <as whom>\\n … what the read printed … \\n<nonce> e <number> <exit status>\\n
+    \n<nonce> b <number> <as whom>\n … what the read printed … \n<nonce> e <number> <exit status>\n
 
 so that whatever is printed before, binary data and a missing newline at the end do no harm.
 
@@ -38,9 +38,7 @@ MARGIN: Final = 128
 
 #: Words that a shell understands itself: `timeout` could not run them, and some would change the shell that runs them.
 _SHELL_WORDS: Final = frozenset(
-    ". : alias bg break case cd command continue do done elif else esac eval exec exit export fc fg fi for function "
-    "getopts hash if in jobs local read readonly return select set shift source test then times trap type ulimit umask "
-    "unalias unset until wait while".split()
+    [".", ":", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "done", "elif", "else", "esac", "eval", "exec", "exit", "export", "fc", "fg", "fi", "for", "function", "getopts", "hash", "if", "in", "jobs", "local", "read", "readonly", "return", "select", "set", "shift", "source", "test", "then", "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while"]
 )
 
 _PREAMBLE: Final = """\
@@ -68,7 +66,10 @@ if [ "$(id -u)" = 0 ]; then pf_as=root; elif [ "%(sudo)s" ]; then pf_as=sudo pf_
 # enough. A closed connection must end the script, also where SIGPIPE is ignored: hence the exits.
 _MARKS: Final = """\
 pf_end=
-pf_b() { printf "\\n%s b %s %s\\n" "$PF_NONCE" $1 $2 >&2 && printf "%s\\n%s b %s %s\\n" "$pf_end" "$PF_NONCE" $1 $2 || exit 70; }
+pf_b() {
+  printf "\\n%s b %s %s\\n" "$PF_NONCE" $1 $2 >&2 || exit 70
+  printf "%s\\n%s b %s %s\\n" "$pf_end" "$PF_NONCE" $1 $2 || exit 70
+}
 pf_e() { pf_end="
 $PF_NONCE e $1 $2
 "; }

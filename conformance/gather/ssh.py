@@ -6,10 +6,9 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import paramiko
 
@@ -17,17 +16,14 @@ from conformance.answers import Answer, Problem
 from conformance.gather.jobs import Gathered, HostJob, SshSettings
 from conformance.gather.known_hosts import KnownHosts
 from conformance.gather.lifeline import Failed, Lifeline
+from conformance.gather.rehearsal import rehearsed, undeclared
 from conformance.gather.rounds import Rounds
 from conformance.gather.ssh_config import InvalidSshSettings, Resolver, Target
 from conformance.gather.ssh_connect import Link, log_in
 from conformance.gather.ssh_keys import Keys
-from conformance.reads import command
 
-__all__ = ["REHEARSAL_LIMIT", "REHEARSAL_TIMEOUT", "Ssh"]
+__all__ = ["Ssh"]
 
-#: Seconds and bytes that a command may take that no read declares.
-REHEARSAL_TIMEOUT: Final = 30.0
-REHEARSAL_LIMIT: Final = 1_048_576
 _CHUNK: Final = 65_536
 #: Seconds; the wait functions take no infinity.
 _LONGEST_WAIT: Final = 3600.0
@@ -72,8 +68,8 @@ class Ssh:
             gathered.notes["connect_seconds"] = round(time.monotonic() - started, 3)
             session = _Session(link, lifeline, self._settings.sudo)
             session.read(rounds)
-            if job.rehearse is not None:
-                job.rehearse(session.run)
+            if job.rehearse is not None and lifeline.problem is None:
+                rehearsed(job.rehearse, session.run, gathered)
         except Failed as failed:
             rounds.give_up(lifeline.problem or failed.problem)
         except InvalidSshSettings as error:
@@ -151,10 +147,7 @@ class _Session:
 
     def run(self, line: str) -> Answer:
         """One command that no read declares."""
-        one = command(line, timeout=REHEARSAL_TIMEOUT, limit=REHEARSAL_LIMIT)
-        rounds = Rounds([one], sudo=self.sudo)
-        self.read(rounds)
-        return rounds.answers()[one.key]
+        return undeclared(line, self.read)
 
     def _run(self, rounds: Rounds, script: bytes) -> Problem | None:
         """Run one script; the result is why there can be no other one, or None."""
@@ -219,5 +212,3 @@ class _Arrival(threading.Event):
     def clear_for_real(self) -> None:
         """What `clear` of an event does."""
         super().clear()
-
-

@@ -42,8 +42,12 @@ class Link:
     def close(self) -> None:
         """Close it without waiting for the other side."""
         # Closing alone would wait until paramiko's thread looks up from its socket, a tenth of a second.
+        sock = self.transport.sock
         with contextlib.suppress(Exception):
-            self.transport.sock.shutdown(socket.SHUT_RDWR)
+            if isinstance(sock, paramiko.Channel):
+                sock.close()
+            else:
+                sock.shutdown(socket.SHUT_RDWR)
         self.transport.close()
 
 
@@ -158,7 +162,7 @@ class _Proxy:
         # Whatever it says must neither block it nor show up between our own output.
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the connection
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - ssh too gives it to a shell
                 ["/bin/sh", "-c", f"exec {line}"],
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
@@ -324,9 +328,7 @@ def _authenticate(link: Link, offers: Sequence[Offer]) -> None:
     )
 
 
-def _no_login(
-    target: Target, error: BaseException, tried: list[str], transport: paramiko.Transport
-) -> tuple[str, str]:
+def _no_login(target: Target, error: BaseException, tried: list[str], transport: paramiko.Transport) -> tuple[str, str]:
     """Kind and message for a login that broke off."""
     if transport.is_active():
         return "timed-out", f"{target.where} did not decide about the login of {target.user} in time"

@@ -71,7 +71,9 @@ class Keys:
                 offers = rest + offers
             elif not target.identities_only:
                 offers += rest
-        if troubles and (not offers or (target.identity_files and not any(one.label in map(str, named) for one in offers))):
+        if troubles and (
+            not offers or (target.identity_files and not any(one.label in map(str, named) for one in offers))
+        ):
             raise InvalidSshSettings(f"{target.name}: {'; '.join(troubles)}")
         if not offers:
             msg = f"{target.name}: there is no key to log in with; name one (--ssh-identity-file) or start an agent"

@@ -160,6 +160,8 @@ class Named(ClusterRead):
         return tuple(dict.fromkeys([*patterns, *([self.where[0]] if self.where else [])]))
 
     def extract(self, answer: Answer) -> Any:
+        if answer.problem is not None and answer.problem.kind == "not-served" and not self.over.required:
+            raise NotApplicable(answer.problem.message)
         return NamedObjects(answer.require()["objects"], self.key)
 
 

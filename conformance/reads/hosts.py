@@ -236,6 +236,8 @@ def _refusal(key: str, got: Mapping[str, Any]) -> str:
     said = _last_line(got["stderr"])
     if got["rc"] == 127:
         return f"`{key}` cannot be run: {said}"
+    if got.get("as") == "user":
+        return f"`{key.removeprefix('sudo ')}` needs root, which the login user is not: give --sudo (it said: {said})"
     if key.startswith("sudo ") and ("password is required" in said or "terminal is required" in said):
         return f"`{key}` needs a password: add the rules that --plan=sudoers prints, or leave the hazard out"
     if key.startswith("sudo ") and "not allowed" in said:

@@ -237,6 +237,8 @@ def upgrade_text(examination: Examination, arrow: str = "->") -> str:
     """The versions as people write them: ``1.8.3 -> 1.9.0``; each cluster's own where they differ."""
     before, after = upgrade(examination)
     clusters = {name: pair for name, pair in examination.upgrades.items() if name and any(pair)}
+    if not before and not after and not clusters:
+        return ""
     if (before and after) or len(clusters) < 2:
         return _pair(before, after, arrow)
     told = [f"{name} {_pair(*pair, arrow)}" for name, pair in list(clusters.items())[:5]]

@@ -15,7 +15,7 @@ from conformance.findings import Evidence, Examination, Outcome
 from conformance.hazards import Severity
 from conformance.report import groups
 from conformance.report.groups import Group, HazardGroup, number_of
-from conformance.report.text import cut, cut_lines, html, one_line
+from conformance.report.text import cut, cut_lines, html, one_line, terminal
 
 __all__ = ["report_title", "style", "verdict_block"]
 
@@ -38,7 +38,7 @@ def report_title(examination: Examination) -> str:
     """The title of the report, as text that still has to be escaped."""
     label = groups.LABELS[examination.verdict]
     change = f"{examination.profile}, {groups.upgrade_text(examination, '→')}"
-    return one_line(f"{label}: {examination.title or change}")
+    return terminal(one_line(cut(f"{label}: {examination.title or change}", _LINE)))
 
 
 def style() -> str:

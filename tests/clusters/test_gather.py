@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from conformance.answers import Answer
+from conformance.gather import kubeconfig as kubeconfig_module
 from conformance.gather.clusters import gather_clusters
 from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered
 from conformance.reads import ClusterRead, InvalidRead, listing, named, path
@@ -130,7 +133,8 @@ class TestListings:
         gathered = gather(lab_cluster.kubeconfig(), *reads, listing("configmaps"))
         kind, message = problem(gathered.answers["list configmaps as broken"])
         assert kind == "undecodable"
-        assert "broken cannot read it (ValueError)" in message
+        assert message.startswith("configmaps ")
+        assert message.endswith(": broken cannot read it (ValueError)")
         assert problem(gathered.answers["list configmaps as unstorable"])[0] == "undecodable"
         assert value(gathered, "list configmaps as data_keys")["objects"]
         assert value(gathered, "list configmaps")["objects"]
@@ -389,7 +393,7 @@ def test_nothing_but_get_and_list(lab_cluster: ControlPlane) -> None:
     secrets = named("secrets", over=over, namespace="{metadata.namespace}", name="s", reduce=kubeconfig_facts)
     start = lab_cluster.audit_position()
     gather(lab_cluster.kubeconfig(), over, secrets, listing("nodes"), listing("gone.example.com"), path("/version"))
-    events = [event for event in lab_cluster.audit(since=start)]
+    events = lab_cluster.audit(since=start)
     assert {event.verb for event in events} == {"get", "list"}
     assert {event.user for event in events} == {"admin"}
     assert len(events) == 6
@@ -402,6 +406,43 @@ def test_many_clusters_side_by_side(lab_cluster: ControlPlane) -> None:
     assert list(gathered) == [f"c{number}" for number in range(20)]
     assert all(value(one, "list namespaces")["objects"] for one in gathered.values())
     assert sorted(told) == sorted((f"c{number}", None) for number in range(20))
+
+
+def test_many_clusters_in_a_process_that_has_not_used_the_client_yet(lab_cluster: ControlPlane) -> None:
+    """The official client imports itself lazily, and its imports deadlock when several threads are first."""
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from conformance.gather import kubeconfig as kubeconfig_module
+from conformance.gather.clusters import gather_clusters
+        from conformance.gather.jobs import ClusterJob, ClusterSettings
+        from conformance.reads import listing
+        assert "kubernetes" not in sys.modules
+        jobs = [ClusterJob(f"c{one}", Path(sys.argv[1]), None, (listing("namespaces"),)) for one in range(16)]
+        for gathered in gather_clusters(jobs, ClusterSettings(), lambda *_: None).values():
+            gathered.answers["list namespaces"].require()
+    """
+    command = [sys.executable, "-W", "error", "-c", program, str(lab_cluster.kubeconfig())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_from_inside_a_pod(lab_cluster: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = lab_cluster.service_account("preflight", "reader")
+    lab_cluster.bind(reading({"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}), "preflight/reader")
+    for name, content in (("token", token), ("ca.crt", lab_cluster.ca_file.read_text()), ("namespace", "preflight")):
+        (tmp_path / name).write_text(content)
+    host, port = lab_cluster.url.removeprefix("https://").split(":")
+    monkeypatch.setattr(kubeconfig_module, "SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    job = ClusterJob("here", None, None, (listing("nodes"), listing("pods")))
+    gathered = gather_clusters([job], ClusterSettings(), lambda subject, problem: None)["here"]
+    assert value(gathered, "list nodes")["objects"] == []
+    assert problem(gathered.answers["list pods"])[0] == "forbidden"
+    assert gathered.notes["context"] == "in-cluster"
 
 
 def test_notes_say_what_was_contacted_and_how(lab_cluster: ControlPlane) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from conformance.answers import Answer
+from conformance.answers import Answer, NotApplicable
 from conformance.gather import http
 from conformance.gather.clusters import gather_clusters
 from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered
 from conformance.reads import ClusterRead, listing, named, path
-from tests.faults.proxy import Cut, Drip, Fault, FaultProxy, Garbage, Hang, Status, Tls, Truncated
+from tests.faults.proxy import Answer as ProxyAnswer
+from tests.faults.proxy import Cut, Drip, Exchange, Fault, FaultProxy, Garbage, Hang, Status, Tls, Truncated
 from tests.lab.controlplane import ControlPlane
 
 NODES = "^/api/v1/nodes"
@@ -396,6 +397,31 @@ def test_pages_that_are_too_large_are_asked_for_in_smaller_ones(
     monkeypatch.setattr(http, "LIMIT", 3000)
     gathered = gather(lab_cluster.kubeconfig(), listing("nodes"), path("/version"), page_size=500)
     assert problem(gathered.answers["list nodes"])[0] == "cut-off"
+
+
+class Redirect:
+    """A login page elsewhere."""
+
+    def __call__(self, exchange: Exchange) -> None:
+        exchange.begin(ProxyAnswer(302, {"Location": "/version"}, b""), 0)
+
+
+def test_redirects_are_not_followed(proxy: FaultProxy) -> None:
+    proxy.inject(Redirect(), NODES)
+    gathered = gather(proxy.kubeconfig())
+    kind, message = problem(gathered.answers["list nodes"])
+    assert kind == "error"
+    assert "answers with a redirect (302): a proxy or login page in between?" in message
+    others_are_fine(gathered)
+    assert len([target for _, target in proxy.requests if target == "/version"]) == 1
+
+
+def test_an_optional_kind_that_is_not_served_makes_its_named_objects_not_applicable(proxy: FaultProxy) -> None:
+    over = listing("things.example.com", required=False)
+    read = named("secrets", over=over, namespace="default", name="{metadata.name}", reduce=len)
+    answer = gather(proxy.kubeconfig(), read).answers[read.key]
+    with pytest.raises(NotApplicable, match=r"does not serve things\.example\.com"):
+        read.extract(answer)
 
 
 def test_a_repeated_page_is_noticed(proxy: FaultProxy) -> None:

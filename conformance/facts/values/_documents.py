@@ -22,13 +22,25 @@ _MALFORMED = (
 )
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader without merge keys: a few lines of them, each merging the one before, never end."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
+            raise yaml.constructor.ConstructorError(None, None, "a merge key", node.start_mark)
+
+
 def mapping_in(text: str) -> dict[str, Any] | None:
     """The mapping that a text holds as one YAML (or JSON) document; None where it holds anything else.
 
     No error passes through: PyYAML's quote the document, and these may hold secrets.
     """
     try:
-        document = yaml.safe_load(text)
+        loader = _Loader(text)
+        try:
+            document = loader.get_single_data()
+        finally:
+            loader.dispose()
     except _MALFORMED:
         return None
     return document if isinstance(document, dict) else None

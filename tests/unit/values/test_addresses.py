@@ -45,7 +45,23 @@ def test_every_way_to_write_a_range(text, first, last, version):
     assert str(found) == text.strip()
 
 
-@pytest.mark.parametrize("text", ["", "-", "/", "10.0.0", "10.0.0.256", "10.0.0.9-10.0.0.1", "10.0.0.1-::1", "10.0.0.0/33", "010.0.0.1", "1-2-3", "x" * 5000, "10.0.0.1-"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "/",
+        "10.0.0",
+        "10.0.0.256",
+        "10.0.0.9-10.0.0.1",
+        "10.0.0.1-::1",
+        "10.0.0.0/33",
+        "010.0.0.1",
+        "1-2-3",
+        "x" * 5000,
+        "10.0.0.1-",
+    ],
+)
 def test_what_is_no_range_is_refused_by_name(text):
     with pytest.raises(InvalidRange, match="expected") as refused:
         Range.parse(text)
@@ -161,7 +177,9 @@ def test_the_sweep_finds_what_comparing_all_pairs_finds(ranges, random):
 
     assert same(across, found.across)
     assert same(within, found.within)
-    assert found.owners_across == tuple(sorted({pair.one.owner for pair in found.across} | {pair.other.owner for pair in found.across}))
+    assert found.owners_across == tuple(
+        sorted({pair.one.owner for pair in found.across} | {pair.other.owner for pair in found.across})
+    )
     assert found.owners_within == tuple(sorted({pair.one.owner for pair in found.within}))
     assert found.complete
     shuffled = ranges.copy()

@@ -36,34 +36,54 @@ def fingerprint(name: str) -> str:
 
 def kubeconfig(*, name: str = "prod-user", server: str = "https://10.200.0.71:443", ca: str | None = "user") -> str:
     cluster = {"server": server} | ({"certificate-authority-data": encoded(pem(ca))} if ca else {})
-    return yaml.safe_dump({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": f"{name}-admin@{name}",
-        "preferences": {},
-        "clusters": [{"name": name, "cluster": cluster}],
-        "contexts": [{"name": f"{name}-admin@{name}", "context": {"cluster": name, "user": f"{name}-admin", "namespace": "x"}}],
-        "users": [{"name": f"{name}-admin", "user": {"client-key-data": SECRET, "token": SECRET, "username": SECRET, "password": SECRET}}],
-    })
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": f"{name}-admin@{name}",
+            "preferences": {},
+            "clusters": [{"name": name, "cluster": cluster}],
+            "contexts": [
+                {
+                    "name": f"{name}-admin@{name}",
+                    "context": {"cluster": name, "user": f"{name}-admin", "namespace": "x"},
+                }
+            ],
+            "users": [
+                {
+                    "name": f"{name}-admin",
+                    "user": {"client-key-data": SECRET, "token": SECRET, "username": SECRET, "password": SECRET},
+                }
+            ],
+        }
+    )
 
 
 def test_what_is_kept():
     found = KubeconfigFacts.parse(kubeconfig())
     assert found.current_cluster == KubeconfigCluster("prod-user", "https://10.200.0.71:443", (fingerprint("user"),))
     (context,) = found.contexts
-    assert (context.name, context.cluster, context.user) == ("prod-user-admin@prod-user", "prod-user", "prod-user-admin")
+    assert (context.name, context.cluster, context.user) == (
+        "prod-user-admin@prod-user",
+        "prod-user",
+        "prod-user-admin",
+    )
     assert found.current_context == "prod-user-admin@prod-user"
 
 
 def test_no_secret_is_kept():
-    found = KubeconfigFacts.parse(kubeconfig(server=f"https://{SECRET}:{SECRET}@10.0.0.1:6443/x?token={SECRET}#{SECRET}"))
+    found = KubeconfigFacts.parse(
+        kubeconfig(server=f"https://{SECRET}:{SECRET}@10.0.0.1:6443/x?token={SECRET}#{SECRET}")
+    )
     assert found.current_cluster.server == "https://10.0.0.1:6443/x"
     assert SECRET not in repr(found) + json.dumps(found.to_dict())
 
 
 def test_names_that_are_alike_do_not_hide_another_server_or_authority():
     user = KubeconfigFacts.parse(kubeconfig(name="prod")).current_cluster
-    overwritten = KubeconfigFacts.parse(kubeconfig(name="prod", server="https://10.200.0.11:443", ca="admin")).current_cluster
+    overwritten = KubeconfigFacts.parse(
+        kubeconfig(name="prod", server="https://10.200.0.11:443", ca="admin")
+    ).current_cluster
     assert user.name == overwritten.name
     assert user.endpoint != overwritten.endpoint
     assert user.ca_sha256 != overwritten.ca_sha256
@@ -83,7 +103,15 @@ def test_authorities_are_compared_as_certificates():
     assert KubeconfigFacts.parse(text).clusters[0].ca_sha256 == once
 
 
-@pytest.mark.parametrize("text", ["-----BEGIN CERTIFICATE-----\nAAAA\n", "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", pem("a") + pem("b")[:-9]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN CERTIFICATE-----\nAAAA\n",
+        "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+        pem("a") + pem("b")[:-9],
+    ],
+)
 def test_a_broken_certificate_has_no_fingerprint(text):
     assert ca_fingerprints(text) is None
 
@@ -165,7 +193,11 @@ def test_what_was_not_stored_by_us_is_refused(stored):
 @PATIENT
 @given(st.one_of(st.text(), st.text("{}[]:,-!&*?|>'\" \nclusters")))
 def test_any_text_is_a_kubeconfig_or_is_refused(text):
-    for value in (text, "clusters: " + text, "clusters: [{name: x, cluster: {server: '" + text.replace("'", "") + "'}}]"):
+    for value in (
+        text,
+        "clusters: " + text,
+        "clusters: [{name: x, cluster: {server: '" + text.replace("'", "") + "'}}]",
+    ):
         try:
             found = KubeconfigFacts.parse(value)
         except InvalidKubeconfig:
@@ -179,7 +211,17 @@ def test_any_text_is_a_kubeconfig_or_is_refused(text):
 
 
 @PATIENT
-@given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)), lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["contexts", "clusters", "name", "server", "ca_sha256", "current_context"]), inner))))
+@given(
+    st.recursive(
+        st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3),
+            st.dictionaries(
+                st.sampled_from(["contexts", "clusters", "name", "server", "ca_sha256", "current_context"]), inner
+            ),
+        ),
+    )
+)
 def test_any_document_was_stored_by_us_or_is_refused(stored):
     if isinstance(stored, dict):
         try:

@@ -63,7 +63,20 @@ def test_json_is_a_configuration_too():
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "failCgroupV1: false", "kind: Config", "{", KIND + 'failCgroupV1: "false"', KIND + "failCgroupV1: 0", KIND + "failCgroupV1: {}", KIND + "---\na: 1\n", "!!int ''", "2021-13-45", "[" * 5000],
+    [
+        "",
+        "[]",
+        "failCgroupV1: false",
+        "kind: Config",
+        "{",
+        KIND + 'failCgroupV1: "false"',
+        KIND + "failCgroupV1: 0",
+        KIND + "failCgroupV1: {}",
+        KIND + "---\na: 1\n",
+        "!!int ''",
+        "2021-13-45",
+        "[" * 5000,
+    ],
 )
 def test_what_no_kubelet_starts_with_is_refused(text):
     with pytest.raises(InvalidKubeletConfig, match="expected"):
@@ -86,3 +99,11 @@ def test_any_text_is_a_configuration_or_is_refused(text, flags):
         except InvalidKubeletConfig:
             continue
         assert found.refuses_cgroup_v1(NEW) in (True, False)
+
+
+def test_a_document_that_grows_without_end_is_refused_at_once():
+    lines = ["a0: &a0 {x: 1, y: 2}"] + [
+        f"a{n}: &a{n} {{<<: [{', '.join(['*a' + str(n - 1)] * 9)}]}}" for n in range(1, 12)
+    ]
+    with pytest.raises(InvalidKubeletConfig):
+        KubeletConfig.parse(KIND + "\n".join(lines))

@@ -63,11 +63,17 @@ def test_escapes_are_resolved_and_the_line_is_kept():
     assert (mount.line, mount.number, str(mount)) == (line, 2, line)
 
 
+def test_what_the_kernel_does_not_escape_is_no_escape():
+    assert MountTable.parse(ROOT + r"x /mnt/\303\9 ext4 rw 0 0").at(r"/mnt/\303\9") is not None
+
+
 def test_white_space_that_is_no_blank_belongs_to_a_name():
     assert MountTable.parse(ROOT + "x /mnt/a\u2028b\x85c ext4 rw 0 0").at("/mnt/a\u2028b\x85c") is not None
 
 
-@pytest.mark.parametrize("text", ["", "\n", "garbage", "/dev/sda1 none swap sw 0 0", "/dev/sda1 / ext4", ROOT + "cut off he"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "garbage", "/dev/sda1 none swap sw 0 0", "/dev/sda1 / ext4", ROOT + "cut off he"]
+)
 def test_what_is_no_mount_table_is_refused(text):
     with pytest.raises(InvalidMounts, match="expected"):
         MountTable.parse(text)
@@ -84,7 +90,15 @@ def test_a_table_without_a_root_does_not_guess():
 
 @pytest.mark.parametrize(
     ("options", "denied"),
-    [("noexec", True), ("rw,noexec,exec", False), ("exec,noexec", True), ("user", True), ("users,exec", False), ("owner", False), ("defaults", False)],
+    [
+        ("noexec", True),
+        ("rw,noexec,exec", False),
+        ("exec,noexec", True),
+        ("user", True),
+        ("users,exec", False),
+        ("owner", False),
+        ("defaults", False),
+    ],
 )
 def test_what_comes_to_noexec(options, denied):
     assert denies_exec(options.split(",")) is denied
@@ -118,7 +132,9 @@ def test_the_first_of_two_entries_for_a_point_counts_as_systemd_has_it():
 
 
 def test_what_is_not_mounted_at_boot_holds_nothing():
-    fstab = Fstab.parse("/dev/sda1 / ext4 defaults\ntmpfs /tmp tmpfs noauto,noexec\n/dev/b /srv xfs noauto,x-systemd.automount\n")
+    fstab = Fstab.parse(
+        "/dev/sda1 / ext4 defaults\ntmpfs /tmp tmpfs noauto,noexec\n/dev/b /srv xfs noauto,x-systemd.automount\n"
+    )
     assert fstab.at("/tmp") is None
     assert fstab.holding("/tmp").point == "/"
     assert fstab.at("/srv") is not None
@@ -126,7 +142,11 @@ def test_what_is_not_mounted_at_boot_holds_nothing():
 
 
 @PATIENT
-@given(st.one_of(st.text(), st.lists(st.sampled_from([ROOT.strip(), "a", " ", "\n", "/", "\\040", "\\777", "rw"])).map("".join)))
+@given(
+    st.one_of(
+        st.text(), st.lists(st.sampled_from([ROOT.strip(), "a", " ", "\n", "/", "\\040", "\\777", "rw"])).map("".join)
+    )
+)
 def test_any_text_is_a_table_or_is_refused(text):
     Fstab.parse(text).holding("/tmp")
     try:

@@ -9,7 +9,7 @@ from conformance.facts.values import InvalidOsRelease, OsRelease
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CENTOS = 'NAME="CentOS Linux"\nVERSION="8"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\nPRETTY_NAME="CentOS Linux 8"\n'
 STREAM = CENTOS.replace("CentOS Linux", "CentOS Stream")
-UBUNTU = "NAME='Ubuntu'\nVERSION_ID=\"20.04\"\nID=ubuntu\nID_LIKE=debian\nPRETTY_NAME=\"Ubuntu 20.04.3 LTS\"\n"
+UBUNTU = 'NAME=\'Ubuntu\'\nVERSION_ID="20.04"\nID=ubuntu\nID_LIKE=debian\nPRETTY_NAME="Ubuntu 20.04.3 LTS"\n'
 
 
 def test_centos_and_its_stream():
@@ -22,7 +22,7 @@ def test_centos_and_its_stream():
 @pytest.mark.parametrize(
     ("text", "family"),
     [
-        ('ID="rhel"\nVERSION_ID="8.2"', True), ('ID="rocky"\nID_LIKE="rhel centos fedora"', True), ("ID=fedora", False),
+        ('ID="rhel"\nVERSION_ID="8.2"', True), ('ID="rocky"\nID_LIKE="rhel centos fedora"', True), ("ID=scientific\nID_LIKE='rhel fedora'", True), ("ID=fedora", False),
         ('ID="ol"\nID_LIKE="fedora"', True), ('ID="rhcos"\nID_LIKE="rhel fedora"', True), (UBUNTU, False),
     ],
 )  # fmt: skip

@@ -107,11 +107,18 @@ def test_an_empty_assignment_resets():
 
 
 @PATIENT
-@given(st.one_of(st.text(), st.lists(st.sampled_from(["[Mount]", "Options=noexec", "What=x", "\\", "\n", "#", "=", " "])).map("".join)))
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(st.sampled_from(["[Mount]", "Options=noexec", "What=x", "\\", "\n", "#", "=", " "])).map("".join),
+    )
+)
 def test_any_text_is_a_unit(text):
     found = UnitFile.parse(text)
     # What it can print, it reads again.
-    printed = "".join(f"[{one.section}]\n{one.key}={one.value}\n" for one in found.settings if not one.value.endswith("\\"))
+    printed = "".join(
+        f"[{one.section}]\n{one.key}={one.value}\n" for one in found.settings if not one.value.endswith("\\")
+    )
     again = UnitFile.parse(printed)
     assert [(one.section, one.key, one.value) for one in again.settings] == [
         (one.section, one.key, one.value) for one in found.settings if not one.value.endswith("\\")

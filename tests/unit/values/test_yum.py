@@ -22,21 +22,33 @@ def test_as_centos_ships_it():
     (repo,) = found.enabled
     (source,) = repo.sources
     assert (repo.id, repo.path, repo.number) == ("baseos", "/etc/yum.repos.d/CentOS-Base.repo", 3)
-    assert (source.kind, source.url, source.line, source.number) == ("mirrorlist", MIRRORLIST, f"mirrorlist={MIRRORLIST}", 5)
+    assert (source.kind, source.url, source.line, source.number) == (
+        "mirrorlist",
+        MIRRORLIST,
+        f"mirrorlist={MIRRORLIST}",
+        5,
+    )
     assert host_of(source.url) == "mirrorlist.centos.org"
 
 
 def test_as_it_is_mended():
-    assert used(f"[baseos]\n#mirrorlist={MIRRORLIST}\n  # baseurl={MIRROR}\n;baseurl={MIRROR}\nbaseurl={VAULT}\n") == [VAULT]
+    assert used(f"[baseos]\n#mirrorlist={MIRRORLIST}\n  # baseurl={MIRROR}\n;baseurl={MIRROR}\nbaseurl={VAULT}\n") == [
+        VAULT
+    ]
 
 
 def test_both_mirrorlist_and_baseurl_count():
-    assert used(f"[a]\nmirrorlist={MIRRORLIST}\nbaseurl={MIRROR}\nmetalink=https://m/\n") == [MIRROR, MIRRORLIST, "https://m/"]
+    assert used(f"[a]\nmirrorlist={MIRRORLIST}\nbaseurl={MIRROR}\nmetalink=https://m/\n") == [
+        MIRROR,
+        MIRRORLIST,
+        "https://m/",
+    ]
 
 
 @pytest.mark.parametrize(
     ("spelling", "on"),
-    [(one, True) for one in ("1", "true", "yes", "on", "TRUE", "Yes", "nonsense", '"1"')] + [(one, False) for one in ("0", "false", "no", "off", "OFF", "False", "'0'")],
+    [(one, True) for one in ("1", "true", "yes", "on", "TRUE", "Yes", "nonsense", '"1"')]
+    + [(one, False) for one in ("0", "false", "no", "off", "OFF", "False", "'0'")],
 )
 def test_every_spelling_of_enabled(spelling, on):
     assert used(f"[a]\nbaseurl={MIRROR}\nenabled = {spelling}\n") == ([MIRROR] if on else [])
@@ -72,7 +84,9 @@ def test_a_repeated_section_of_one_file_adds_to_it():
 def test_the_first_file_that_names_a_repository_counts():
     company, shipped = "[base]\nbaseurl=http://mirror.example.com/\n", f"[base]\nmirrorlist={MIRRORLIST}\n"
     files = {"/etc/yum.repos.d/CentOS-Base.repo": shipped, "/etc/yum.repos.d/00-company.repo": company}
-    assert [source.url for repo in Repositories.parse(files).enabled for source in repo.sources] == ["http://mirror.example.com/"]
+    assert [source.url for repo in Repositories.parse(files).enabled for source in repo.sources] == [
+        "http://mirror.example.com/"
+    ]
     files = {"/etc/yum.repos.d/CentOS-Base.repo": shipped, "/etc/yum.repos.d/company.repo": company}
     assert [source.url for repo in Repositories.parse(files).enabled for source in repo.sources] == [MIRRORLIST]
     files = {"/etc/a.repo": shipped, "/etc/yum.conf": company}
@@ -83,7 +97,10 @@ def test_an_indented_section_is_one():
     assert used(f"[a]\nbaseurl={MIRROR}\n  [b]\nenabled=0\n") == [MIRROR]
 
 
-@pytest.mark.parametrize("text", ["baseurl=http://x/\n", "[a]\nnonsense\n", "  http://x/\n", "[a]\n  http://x/\n", "[a\nb=c", "[]\n", "[a]\n=x"])
+@pytest.mark.parametrize(
+    "text",
+    ["baseurl=http://x/\n", "[a]\nnonsense\n", "  http://x/\n", "[a]\n  http://x/\n", "[a\nb=c", "[]\n", "[a]\n=x"],
+)
 def test_what_no_package_manager_reads_is_refused_with_its_place(text):
     with pytest.raises(InvalidRepositories, match=r"/x\.repo:[12]: expected"):
         used(text)
@@ -109,7 +126,12 @@ def test_the_host_of_a_url(url, host):
 
 
 @PATIENT
-@given(st.one_of(st.text(), st.lists(st.sampled_from(["[a]", "[main]", "baseurl=", "http://x/", "\n", " ", "#", "enabled=0"])).map("".join)))
+@given(
+    st.one_of(
+        st.text(),
+        st.lists(st.sampled_from(["[a]", "[main]", "baseurl=", "http://x/", "\n", " ", "#", "enabled=0"])).map("".join),
+    )
+)
 def test_any_text_is_a_file_or_is_refused(text):
     host_of(text)
     try:
