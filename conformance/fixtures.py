@@ -30,7 +30,7 @@ def holder_of(scopes: Iterable[Mapping[str, Any]]) -> object:
 
 
 def _fixture(name: str, text: str) -> Any:
-    def give(self: object, request: pytest.FixtureRequest) -> Any:
+    def give(_self: object, request: pytest.FixtureRequest) -> Any:
         item = request.node
         if not isinstance(item, CheckItem):
             pytest.fail(f"{name} is a fact: only checks, and fixtures that checks use, can name it", pytrace=False)

@@ -179,5 +179,5 @@ def _value(run: Run, one: Rehearsal, name: str, built_in: Mapping[str, Any]) -> 
     fact = one.check.scope[name]
     if not isinstance(fact, Fact):
         msg = f"{name} is a plain fixture"
-        raise LookupError(msg)
+        raise TypeError(msg)
     return run.facts.value(fact, one.subject)

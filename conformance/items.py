@@ -36,7 +36,7 @@ class CheckFile(pytest.Module):
                 return __import__("sys").modules[check.function.__module__]
         return super()._getobj()  # type: ignore[no-untyped-call]
 
-    def istestfunction(self, obj: object, name: str) -> bool:
+    def istestfunction(self, obj: object, name: str) -> bool:  # noqa: ARG002 - pytest's signature
         """Checks are made into items by `items_of`; a check file holds no other tests."""
         return False
 

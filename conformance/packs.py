@@ -168,18 +168,26 @@ def load_checks(pack: Pack) -> list[Check]:
 def scope_of(module: str) -> Mapping[str, Any]:
     """The facts and plain pytest fixtures that a check or fact in a module can name; the nearest wins.
 
-    The facts that every platform shares, those of the ``facts`` modules of the module's folder and of the folders
+    The facts that every platform shares, those of the ``facts`` and ``facts_…`` modules of the module's folder and of the folders
     above it within the pack, and what the module itself holds or imported.
     """
     scope: dict[str, Any] = dict(SHARED)
     parts = module.split(".")
     for end in range(1, len(parts)):
         parent = ".".join(parts[:end])
-        name = f"{parent}.facts"
-        if parent != "conformance" and name != module and (name in sys.modules or _importable(name)):
-            scope.update(_declared_in(importlib.import_module(name)))
+        for name in _fact_modules(parent) if parent != "conformance" else ():
+            if name != module:
+                scope.update(_declared_in(importlib.import_module(name)))
     scope.update(_declared_in(sys.modules[module]))
     return scope
+
+
+@functools.cache
+def _fact_modules(package: str) -> tuple[str, ...]:
+    """The modules ``facts`` and ``facts_…`` of a package, in alphabetical order."""
+    places = getattr(sys.modules.get(package), "__path__", ())
+    stems = {one.stem for place in places for one in Path(place).glob("facts*.py")}
+    return tuple(f"{package}.{stem}" for stem in sorted(stems) if stem == "facts" or stem.startswith("facts_"))
 
 
 def _declared_in(module: ModuleType) -> dict[str, Any]:

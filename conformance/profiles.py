@@ -101,8 +101,7 @@ class Library:
         bases = [self._base(one, file, (*below, file.resolve())) for one in _one_or_more(top["extends"])]
         hazards = [one for base in bases for one in base.hazards]
         parameters = {key: value for base in bases for key, value in base.parameters.items()}
-        for one in top["hazards"].each():
-            hazards.append(one.text())
+        hazards.extend(one.text() for one in top["hazards"].each())
         for one in top["without"].each():
             if one.text() not in hazards:
                 one.fail(f"{one.text()!r} is in none of the profiles that this one extends")

@@ -40,7 +40,7 @@ class _Line:
         if not self._moves and terminal.verbosity >= 0:
             terminal.write_line(f"reading {what} ...")
 
-    def __call__(self, subject: str, problem: str | None) -> None:
+    def __call__(self, subject: str, problem: str | None) -> None:  # noqa: ARG002 - the protocol's signature
         with self._lock:
             self._done += 1
             self._problems += problem is not None

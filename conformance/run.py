@@ -97,8 +97,7 @@ class Run:
                 wanted.append((version, cluster))
             if discover and cluster.connected and self.change.file is None:
                 wanted.append((discover, cluster))
-        for group in self.change.nodes:
-            wanted.append((SHARED["nodes"], self.inventory[group.cluster]))
+        wanted.extend((SHARED["nodes"], self.inventory[group.cluster]) for group in self.change.nodes)
         return wanted
 
     def _profile_fact(self, name: str | None, key: str) -> Fact | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -231,7 +230,7 @@ class Session:
         from conformance.report.terminal import write
 
         html = getattr(self.config.option, "htmlpath", None)
-        written = [*self.written, *([Path(html)] if html and os.path.exists(html) else [])]
+        written = [*self.written, *([Path(html)] if html and Path(html).exists() else [])]
         terminal.ensure_newline()
         write(self.examination, terminal.write_line, width=terminal._tw.fullwidth, reports=written)  # noqa: SLF001
 

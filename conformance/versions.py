@@ -216,13 +216,13 @@ class Specifier:
 
 
 def _around(bound: Release, prefix: Release) -> Iterator[Release]:
-    """The releases next to a bound, and the first and last of the series."""
+    """The first and last of the series, the bound, and what lies right before it."""
     length = max(3, len(bound))
     bound = _padded(bound, length)
     yield _padded(prefix, length)
     yield prefix + (_HIGHEST,) * (length - len(prefix))
     for place in range(len(prefix), length):
-        for number in {max(0, bound[place] - 1), bound[place], bound[place] + 1}:
+        for number in {max(0, bound[place] - 1), bound[place]}:
             head = (*bound[:place], number)
             yield _padded(head, length)
             yield head + (_HIGHEST,) * (length - len(head))

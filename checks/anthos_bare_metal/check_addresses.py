@@ -10,7 +10,7 @@ from conformance import BLOCKER, FLEET, Parameter, Unreadable, found, hazard
 from conformance.facts.values.addresses import Overlap, OwnedRange, Range, overlaps
 
 from ..sources import ANTHOS_BARE_METAL
-from .addresses import ClusterRanges, abm_all_ranges, abm_machine_addresses  # noqa: F401 - facts of the checks below
+from .facts_addresses import ClusterRanges
 
 _SHOWN = 20
 

@@ -138,6 +138,8 @@ def _pump(argv: list[str], data: bytes, rounds: Rounds, lifeline: Lifeline) -> N
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a program with everything that it started: `timeout` puts what it runs into a group of its own."""
+    if process.returncode is not None:
+        return  # its number may be somebody else's by now
     groups = {process.pid}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Commands that no read declares, for checks that use testinfra's `host`: one at a time, on a connection that is open."""
+"""Commands that no read declares, for checks that use testinfra's `host`: one at a time, on an open connection."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from typing import Final
 
 from conformance.answers import Answer, Problem
 from conformance.gather.parser import Parser, Reading
-from conformance.gather.script import LONG, build, new_nonce
+from conformance.gather.script import build, is_alone, new_nonce
 from conformance.reads import HostRead
 
 __all__ = ["GRACE", "Rounds"]
@@ -113,7 +113,7 @@ class Rounds:
                 self._settled[reading.read.key] = answer
         if broken is None and len(self._settled) + len(self._alone) == before:
             said = parser.noise.decode("utf-8", "backslashreplace").strip()[-300:]
-            broken = Problem("error", f"the login shell did not run /bin/sh: {said or 'it printed nothing'}")
+            broken = Problem("error", f"/bin/sh did not run there: {said or 'nothing was printed'}")
         if broken is not None:
             stopped = next(
                 (one.read.key for one in parser.readings if one.started is not None and one.ended is None), None
@@ -137,9 +137,6 @@ class Rounds:
         """
         return {read.key: self._settled[read.key] for read in self._reads}
 
-    def _is_alone(self, reading: Reading) -> bool:
-        return reading.read.timeout > LONG or reading.read.key in self._alone
-
     def _interrupted(self, reading: Reading, now: float, broken: Problem | None) -> Answer | None:
         """What became of a read that began and did not end, or None where it shall be tried again, alone."""
         key, limit = reading.read.key, reading.read.timeout
@@ -148,7 +145,7 @@ class Rounds:
             return Answer.failed("timed-out", f"`{key}` did not end within {min(limit, seconds):.0f} s", seconds)
         if broken is not None:
             return Answer.failed(broken.kind, f"{broken.message} (during `{key}`)", seconds)
-        if not self._is_alone(reading):
+        if not is_alone(reading.read, self._alone):
             self._alone.add(key)
             return None
         return Answer.failed("error", f"`{key}` ended the shell that ran it: {reading.errors[-200:]}", seconds)

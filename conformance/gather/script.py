@@ -8,7 +8,7 @@ read on standard output and standard error with lines that hold a nonce of 128 b
 so that whatever is printed before, binary data and a missing newline at the end do no harm.
 
 Forks are what a read costs a host, so most reads run in a group: one `timeout` for all of them and one process each. A
-read that asks for more than `LONG` seconds, or that was interrupted together with its group, runs alone, with its own
+read that declares a time limit of its own, or that was interrupted together with its group, runs alone, with its own
 `timeout` and its own `head`. The text of the reads travels in the environment, never in an argument: a read that
 looks through the list of processes must not find itself.
 """
@@ -23,14 +23,13 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from conformance.reads import HostRead
+from conformance.reads.hosts import DEFAULT_TIMEOUT
 
-__all__ = ["LONG", "MARGIN", "build", "group_limit", "new_nonce"]
+__all__ = ["MARGIN", "build", "is_alone", "new_nonce"]
 
-#: Seconds; a read that may take longer runs alone, so that it does not stretch the time limit of a group.
-LONG: Final = 10.0
-#: Seconds that a group may take beyond the longest of its reads. A read that hangs in a group then nearly always has
-#: had its whole time, and need not be tried again.
-SLACK: Final = 2
+#: Seconds that a group may take: the limit of each of its reads and a little more. A read that hangs in a group then
+#: nearly always has had its whole time, and need not be tried again.
+GROUP_SECONDS: Final = int(DEFAULT_TIMEOUT) + 2
 #: Bytes of one group's text: the kernel takes at most 131,072 in one string of the environment.
 _GROUP_BYTES: Final = 60_000
 #: Bytes that `head` lets pass beyond the limit of a read, for the marker that follows it.
@@ -38,7 +37,11 @@ MARGIN: Final = 128
 
 #: Words that a shell understands itself: `timeout` could not run them, and some would change the shell that runs them.
 _SHELL_WORDS: Final = frozenset(
-    [".", ":", "alias", "bg", "break", "case", "cd", "command", "continue", "do", "done", "elif", "else", "esac", "eval", "exec", "exit", "export", "fc", "fg", "fi", "for", "function", "getopts", "hash", "if", "in", "jobs", "local", "read", "readonly", "return", "select", "set", "shift", "source", "test", "then", "times", "trap", "type", "ulimit", "umask", "unalias", "unset", "until", "wait", "while"]
+    """
+    . : alias bg break case cd command continue do done elif else esac eval exec exit export fc fg fi for function
+    getopts hash if in jobs local read readonly return select set shift source test then times trap type ulimit umask
+    unalias unset until wait while
+    """.split()  # noqa: SIM905 - a list would fill two screens
 )
 
 _PREAMBLE: Final = """\
@@ -146,23 +149,19 @@ def _template(reads: tuple[HostRead, ...], sudo: bool, alone: frozenset[str]) ->
         some = [(number, read) for number, read in enumerate(reads) if read.sudo is root]
         if root and some:
             parts.append(_WHO % {"sudo": "1" if sudo else ""})
-        light = [(number, read) for number, read in some if not _is_alone(read, alone)]
+        light = [(number, read) for number, read in some if not is_alone(read, alone)]
         for group in _groups(light):
             body = "".join(_call(number, read) for number, read in group) + "pf_flush\n"
-            parts.append(_GROUP % {"body": shlex.quote(body), "seconds": group_limit([read for _, read in group])})
-        parts.extend(_call(number, read) for number, read in some if _is_alone(read, alone))
+            parts.append(_GROUP % {"body": shlex.quote(body), "seconds": GROUP_SECONDS})
+        parts.extend(_call(number, read) for number, read in some if is_alone(read, alone))
     parts.append(_END)
     preamble, *rest = parts
     return preamble + "".join(rest).replace("%", "%%")
 
 
-def group_limit(reads: Sequence[HostRead]) -> int:
-    """Seconds that a group of these reads may take."""
-    return max(_seconds(read) for read in reads) + SLACK
-
-
-def _is_alone(read: HostRead, alone: Collection[str]) -> bool:
-    return read.timeout > LONG or read.key in alone
+def is_alone(read: HostRead, alone: Collection[str]) -> bool:
+    """Whether a read runs with a `timeout` of its own, where the host has one."""
+    return read.timeout != DEFAULT_TIMEOUT or read.key in alone
 
 
 def _seconds(read: HostRead) -> int:

@@ -221,7 +221,7 @@ def _agent(options: Mapping[str, Any], tokens: Mapping[str, str]) -> str | None:
 def _tokens(name: str, host: str, port: int, user: str, alias: str | None) -> dict[str, str]:
     return {
         "%": "%",
-        "d": os.path.expanduser("~"),
+        "d": str(Path.home()),
         "h": host,
         "i": str(os.getuid()),
         "k": alias or name,
@@ -238,7 +238,8 @@ def _expand(text: str, tokens: Mapping[str, str]) -> str:
     """A value with its tokens, its ``${VARIABLES}`` and a leading tilde replaced; what is unknown stays."""
     text = re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), text)
     text = re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], found[0]), text)
-    return os.path.expanduser(text)
+    # Not Path.expanduser: a command is no path.
+    return os.path.expanduser(text)  # noqa: PTH111
 
 
 def _readable(path: Path, what: str) -> None:
@@ -257,7 +258,7 @@ def _parsed(path: Path | None) -> Any:
 
     class Config(SSHConfig):
         # Expanded here instead: paramiko asks the DNS for this machine's name once for every identity file.
-        TOKENS_BY_CONFIG_KEY = {
+        TOKENS_BY_CONFIG_KEY = {  # noqa: RUF012 - as paramiko has it
             key: tokens for key, tokens in SSHConfig.TOKENS_BY_CONFIG_KEY.items() if key in {"hostname", "match-exec"}
         }
 
@@ -292,7 +293,7 @@ def _lines(path: Path, depth: int = 0) -> list[str]:
         raise InvalidSshSettings(msg) from error
     lines: list[str] = []
     block = "Host *"
-    base = "/etc/ssh" if path.is_relative_to("/etc/ssh") else os.path.expanduser("~/.ssh")
+    base = Path("/etc/ssh") if path.is_relative_to("/etc/ssh") else Path("~/.ssh").expanduser()
     for line in text.splitlines():
         key, _, value = line.strip().replace("=", " ", 1).partition(" ")
         if key.lower() in {"host", "match"}:
@@ -301,6 +302,6 @@ def _lines(path: Path, depth: int = 0) -> list[str]:
             lines.append(line)
             continue
         for pattern in value.split() if depth < _DEPTH else []:
-            for found in sorted(glob.glob(os.path.join(base, os.path.expanduser(pattern.strip('"'))))):
+            for found in sorted(glob.glob(str(base / Path(pattern.strip('"')).expanduser()))):  # noqa: PTH207
                 lines += [*_lines(Path(found), depth + 1), block]
     return lines

@@ -64,7 +64,7 @@ class HostRead:
         """The text for a POSIX shell; ``$PF_NONCE`` holds the run's nonce."""
         raise NotImplementedError
 
-    def decode(self, stdout: str, nonce: str) -> Mapping[str, Any]:
+    def decode(self, stdout: str, nonce: str) -> Mapping[str, Any]:  # noqa: ARG002 - for those that need it
         """What is stored of the standard output; `nonce` must not stand in it, since a snapshot outlives its run."""
         return {"stdout": stdout}
 

@@ -413,8 +413,7 @@ def test_many_clusters_in_a_process_that_has_not_used_the_client_yet(lab_cluster
     program = """if True:
         import sys
         from pathlib import Path
-        from conformance.gather import kubeconfig as kubeconfig_module
-from conformance.gather.clusters import gather_clusters
+        from conformance.gather.clusters import gather_clusters
         from conformance.gather.jobs import ClusterJob, ClusterSettings
         from conformance.reads import listing
         assert "kubernetes" not in sys.modules

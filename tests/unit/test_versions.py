@@ -84,7 +84,7 @@ def test_a_pre_release_says_so_directly_behind_the_numbers(text, pre):
 )
 def test_the_order_of_versions(ascending):
     versions = [version(text) for text in ascending]
-    assert sorted(versions[::-1]) == versions
+    assert sorted(versions) == versions
     assert all(low < high and low != high for low, high in zip(versions, versions[1:], strict=False))
 
 
