@@ -1,6 +1,6 @@
 """Listing pods of a real API server: ours beside the same list read by hand, in one run.
 
-    python benchmarks/listing.py                # 10,000 pods of about 9 kB in a control plane of the lab
+    python benchmarks/listing.py                # 10,000 pods of about 16 kB in a control plane of the lab
     python benchmarks/listing.py --pods 2000 --rounds 3
     python benchmarks/listing.py --kubeconfig FILE   # whatever pods that cluster has; nothing is created
 
@@ -111,7 +111,7 @@ def cluster(pods: int) -> Iterator[Path]:
 
 
 def create(plane: Any, count: int) -> None:
-    """Create pods from several threads; a pod has the size of usual ones, about 9 kB."""
+    """Create pods from several threads; each about 16 kB once the API server has filled it in."""
     numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in range(count):
         numbers.put(number)

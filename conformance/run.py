@@ -145,15 +145,21 @@ class Run:
 
         :raises InvalidDocument: a found name is taken by another subject.
         """
+        # The facts as they were remember that nothing was read yet.
+        self.facts = Facts(self.inventory, self.snapshot.answer, scope_of)
         clusters, hosts = dict(self.change.clusters), dict(self.change.hosts)
         discover = self._profile_fact(self.profile.discover, "discover")
         if discover and self.change.file is None:
             for cluster in self.inventory.clusters:
                 for member in self._members_of(discover, cluster):
-                    clusters.setdefault(
-                        member.name,
-                        Cluster(member.name, role=member.role, manager=cluster.name, connected=False),
-                    )
+                    found = Cluster(member.name, role=member.role, manager=cluster.name, connected=False)
+                    taken = clusters.setdefault(member.name, found)
+                    if taken.manager != cluster.name or member.name in hosts:
+                        msg = (
+                            f"{cluster.name} manages a {member.role} cluster {member.name}, and another subject is "
+                            "called so already: give both names of their own in a change file (--change)"
+                        )
+                        raise InvalidDocument(msg)
         for group in self.change.nodes:
             for host in self._nodes_of(group.cluster, group.user, group.port):
                 if host.name in clusters:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from conformance.answers import Unreadable
 from conformance.change import Change, Upgrade
 from conformance.documents import InvalidDocument
+from conformance.facts.resolve import member_kinds, needs_of
 from conformance.findings import LeftOut
 from conformance.hazards import Hazard, Situation, Target
-from conformance.packs import Check
+from conformance.packs import Check, scope_of
 from conformance.profiles import Profile
 from conformance.subjects import Inventory, Subject
 from conformance.versions import Specifier, Version
@@ -100,8 +101,7 @@ def select(
             reason = f"it is looked for with --situation {hazard.situation}"
             not_applicable.append(LeftOut(hazard.id, reason))
             continue
-        side = "hosts" if hazard.scope == "host" else "clusters"
-        if hazard.scope != "fleet" and side not in change.examine:
+        if not any(side in change.examine for side in _sides(check, hazard)):
             not_examined.append(LeftOut(hazard.id, f"--examine {' '.join(change.examine)}", decided=True))
             continue
         subjects = _subjects(hazard, inventory)
@@ -111,6 +111,13 @@ def select(
                 not_examined.append(LeftOut(hazard.id, reason))
         cases.extend(_case(check, hazard, one, inventory, change, profile, sources) for one in subjects)
     return Selection(len(profile.hazards), tuple(cases), tuple(not_applicable), tuple(not_examined))
+
+
+def _sides(check: Check, hazard: Hazard) -> set[str]:
+    """The sides that a hazard is about; of the fleet those that its facts are made from, or both where it has none."""
+    if hazard.scope != "fleet":
+        return {f"{hazard.scope}s"}
+    return {f"{kind}s" for kind in member_kinds(needs_of(check.function), check.scope, scope_of)} or {"hosts", "clusters"}
 
 
 def _subjects(hazard: Hazard, inventory: Inventory) -> list[Subject]:

@@ -63,6 +63,11 @@ def abm_cluster(abm_clusters: list[AbmCluster], subject: Subject) -> AbmCluster:
     user = "user" in subject.roles or subject.manager is not None
     named_so = [one for one in abm_clusters if one.name == subject.name]
     if len(named_so) == 1:
+        if named_so[0].type == "user" and not user:
+            raise Unreadable(
+                f"{subject.name} is asked itself, so it manages clusters; yet it is called like one that it manages: "
+                "name both in the change file, the user cluster with `admin:`"
+            )
         return named_so[0]
     names = ", ".join(f"{one.name} ({one.type})" for one in abm_clusters)
     if user:

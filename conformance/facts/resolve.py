@@ -127,6 +127,20 @@ def members_of(source: Every, place: Subject, inventory: Inventory) -> list[Subj
     return [one for one in found if not source.on or any(one.is_a(target) for target in source.on)]
 
 
+def member_kinds(
+    names: Iterable[str], scope: Mapping[str, Any], scope_of_module: Callable[[str], Mapping[str, Any]]
+) -> set[str]:
+    """Of what members - ``host``, ``cluster`` - the facts of the fleet behind the names are made."""
+    kinds: set[str] = set()
+    facts = [scope.get(name) for name in names]
+    for fact in facts:  # which grows meanwhile
+        if isinstance(fact, Fact) and fact.kind == "fleet":
+            kinds.update(source.fact.kind for source in fact.sources if isinstance(source, Every))
+            inner = (scope_of_module(fact.module).get(name) for name in fact.needs)
+            facts += [one for one in inner if one not in facts]
+    return kinds
+
+
 class Facts:
     """The values of facts, made from stored answers, each once."""
 

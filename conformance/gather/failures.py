@@ -93,7 +93,9 @@ def failure_of(error: BaseException, what: str, connection: Connection, *, proxy
             retry=0.0,
         )
     if some(http.ReadTimeoutError):
-        return Failed("timed-out", f"{what}: {at} sent nothing for {seconds:.0f} s")
+        return Failed(
+            "timed-out", f"{what}: {at} sent nothing for {seconds:.0f} s: is it overloaded, or something in between?"
+        )
     if some(http.ConnectTimeoutError, TimeoutError):
         # NewConnectionError is one too, for reasons of urllib3's history.
         told = next((one.strerror for one in chain if isinstance(one, OSError) and one.strerror), "")
@@ -149,7 +151,11 @@ def _who(connection: Connection) -> str:
 
 def refused(what: str, connection: Connection, expired: str) -> Failed:
     """The API server does not accept the credentials; `expired` says which is past its end, where that is known."""
-    why = expired or "they may have expired, or belong to another cluster"
+    why = (
+        f"{expired}: log in anew, or take a current kubeconfig"
+        if expired
+        else "have they expired? Are they another cluster's?"
+    )
     return Failed(
         "refused",
         f"{what}: {connection.where} refuses the credentials of {_who(connection)}: {why}",
@@ -178,7 +184,7 @@ def status_failure(status: int, headers: Mapping[str, str], body: bytes, what: s
     if status == 404:
         return failed("error", f"not found (404){said}")
     if status == 410:
-        return failed("error", f"the list is no longer available (410){said}")
+        return failed("error", f"the list expired while it was read (410), again and again{said}")
     if status == 429:
         pause = _retry_after(headers)
         return failed("error", "the API server is overloaded (429 Too Many Requests): try again later", retry=pause)

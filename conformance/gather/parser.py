@@ -128,6 +128,12 @@ class Parser:
         """The read that has begun and not ended."""
         return self._current["stdout"]
 
+    def close(self) -> None:
+        """Nothing more is to come: take what was held back as the possible start of a marker."""
+        for stream, frames in self._frames.items():
+            if rest := frames.rest():
+                self._take(stream, rest)
+
     def answers(self) -> dict[str, Answer]:
         """An answer for every read, as if nothing more were to come."""
         now = self._clock()
@@ -158,13 +164,15 @@ class Parser:
         elif stream == "stdout":
             # A little beyond the limit is enough to know; the rest of a flood is not worth the memory.
             reading.stdout += body[: max(0, reading.read.limit + MARGIN - len(reading.stdout))]
+            self.flooding = len(reading.stdout) > reading.read.limit
         else:
             reading.stderr_bytes += len(body)
             reading.stderr += body
             half = KEPT_STDERR // 2
             if len(reading.stderr) > KEPT_STDERR:
                 del reading.stderr[half:-half]
-        self.flooding = self.flooding or (reading is not None and reading.too_long)
+            if reading.stderr_bytes > STDERR_LIMIT and reading.ended is None:
+                self.flooding = True
 
     def _turn(self, stream: Stream, mark: list[str]) -> None:
         """What a marker changes."""
@@ -220,6 +228,11 @@ class _Frames:
         if keep > begin:
             yield held[begin:keep], b""
         self._held = held[keep:]
+
+    def rest(self) -> bytes:
+        """The bytes held back, which are then gone."""
+        held, self._held = self._held, b""
+        return held
 
 
 def _without(value: Any, nonce: str) -> Any:

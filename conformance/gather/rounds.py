@@ -103,6 +103,7 @@ class Rounds:
         :param broken: why there can be no further one: the connection is lost, the deadline is over.
         """
         parser, self._parser = self.parser, None
+        parser.close()
         now = self._clock()
         before = len(self._settled) + len(self._alone)
         for reading in parser.readings:

@@ -239,7 +239,7 @@ def _expand(text: str, tokens: Mapping[str, str]) -> str:
     text = re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), text)
     text = re.sub(r"\$\{(\w+)\}", lambda found: os.environ.get(found[1], found[0]), text)
     # Not Path.expanduser: a command is no path.
-    return os.path.expanduser(text)  # noqa: PTH111
+    return os.path.expanduser(text)
 
 
 def _readable(path: Path, what: str) -> None:
@@ -302,6 +302,6 @@ def _lines(path: Path, depth: int = 0) -> list[str]:
             lines.append(line)
             continue
         for pattern in value.split() if depth < _DEPTH else []:
-            for found in sorted(glob.glob(str(base / Path(pattern.strip('"')).expanduser()))):  # noqa: PTH207
+            for found in sorted(glob.glob(str(base / Path(pattern.strip('"')).expanduser()))):
                 lines += [*_lines(Path(found), depth + 1), block]
     return lines

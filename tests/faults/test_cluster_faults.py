@@ -60,7 +60,7 @@ def others_are_fine(gathered: Gathered) -> None:
         (Status(401), "refused", "refuses the credentials of user 'admin' of context 'lab'"),
         (Status(403), "forbidden", "grant the role that --plan=rbac prints"),
         (Status(404), "error", "not found (404): a fault of the lab"),
-        (Status(410), "error", "no longer available (410)"),
+        (Status(410), "error", "expired while it was read (410)"),
         (Status(429), "error", "overloaded (429 Too Many Requests)"),
         (Status(429, retry_after=3600), "error", "overloaded (429 Too Many Requests)"),
         (Status(500), "error", "answers 500: a fault of the lab"),
