@@ -299,6 +299,6 @@ def _version_option(name: str, text: str | None) -> Version | None:
 
 def with_default_subject(change: Change, *, cluster: bool) -> Change:
     """The change with ``local://`` as its host, where neither host nor cluster is named anywhere."""
-    if change.hosts or change.clusters or change.nodes or cluster:
+    if change.hosts or change.clusters or change.nodes or cluster or "hosts" not in change.examine:
         return change
     return replace(change, hosts={_LOCAL: Host(_LOCAL, _LOCAL)})

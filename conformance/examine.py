@@ -103,8 +103,9 @@ def _unverified(run: Run) -> list[str]:
     """What was not verified by somebody's decision, in words."""
     said = []
     for name, notes in run.snapshot.notes.items():
-        if notes.get("host_key_verified") is False:
-            said.append(f"{name}: its host key was not verified, by decision (verify_host_keys: false)")
-        if notes.get("tls_verified") is False:
-            said.append(f"{name}: its certificate was not verified, by decision (insecure-skip-tls-verify)")
+        key = notes.get("host_key")
+        if isinstance(key, dict) and not key.get("verified", True):
+            said.append(f"{name}: its host key {key.get('fingerprint', '')} was not verified, by decision")
+        if notes.get("tls", "verified") != "verified":
+            said.append(f"{name}: its certificate was not verified, by decision ({notes['tls']})")
     return said

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from conformance.run import Run
     from conformance.select import Case
 
-__all__ = ["CheckFile", "CheckItem", "finding_of", "own_marks"]
+__all__ = ["CheckFile", "CheckItem", "decide", "finding_of", "own_marks"]
 
 _ASSERTED: Final = "\nassert "
 
@@ -45,14 +47,18 @@ class CheckFile(pytest.Module):
         cases = self.run.cases_of.get(id(function), [])
         several = len({one.hazard.id for one in cases}) > 1
         info = None
+        light = False
+        place: tuple[str, int | None] = (self.nodeid, function.__code__.co_firstlineno - 1)
         for case in cases:
             subject = self.run.inventory.ids[case.subject.name]
             label = f"{case.hazard.id}-{subject}" if several else subject
             # No originalname: pytest would make the node id of it, without what tells the subjects apart.
             item = CheckItem.from_parent(self, name=f"{name}[{label}]", callobj=function, fixtureinfo=info)
-            info = item._fixtureinfo  # noqa: SLF001 - the same for every subject, and dear to compute
-            item.case, item.run = case, self.run
-            item.label_with(case)
+            item.case, item.run, item.place = case, self.run, place
+            if info is None:
+                info = item._fixtureinfo  # noqa: SLF001 - the same for every subject, and dear to compute
+                light = item.needs_nothing_of_pytest()
+            item.label_with(case, light=light)
             yield item
 
 
@@ -73,9 +79,26 @@ class CheckItem(pytest.Function):
 
     case: Case
     run: Run
+    #: Whether it is decided in one step, without pytest's set-up and teardown: nothing of theirs concerns it.
+    light: bool
+    #: File and line of the check, as pytest names them.
+    place: tuple[str, int | None]
 
-    def label_with(self, case: Case) -> None:
+    @property
+    def location(self) -> tuple[str, int | None, str]:
+        """Where the check stands: file, line from 0, name. Worked out once a check, not once a subject."""
+        return (*self.place, self.name)
+
+    def needs_nothing_of_pytest(self) -> bool:
+        """Whether everything that applies to the check is facts: no other fixture, no mark that skips or expects."""
+        wanted = set(self._fixtureinfo.initialnames)
+        known = {name for name in wanted if name in BUILT_IN or isinstance(self.case.check.scope.get(name), Fact)}
+        marks = {mark.name for mark in self.iter_markers()}
+        return wanted == known and not marks & {"skip", "skipif", "xfail", "usefixtures"}
+
+    def label_with(self, case: Case, *, light: bool) -> None:
         """Let ``-k`` find the hazard's id and the subject's name, and ``-m`` its severity and target."""
+        self.light = light
         self.extra_keyword_matches.update((case.hazard.id, case.subject.name))
         self.own_markers.append(getattr(pytest.mark, _mark(case.hazard.severity)).mark)
         self.own_markers.extend(getattr(pytest.mark, _mark(one)).mark for one in case.hazard.on)
@@ -121,14 +144,21 @@ class CheckItem(pytest.Function):
 
     def runtest(self) -> None:
         """Let the check decide."""
+        if self.light:
+            self.setup()
         try:
             super().runtest()
         except NotApplicable as failure:
             pytest.skip(failure.reason)
+        except Unreadable:
+            # A check that has seen nothing can only guess why; what could not be read of the members is the reason.
+            unread = self._unread_members()
+            if unread:
+                raise Unreadable(f"not everything could be read: {_told(unread)}") from None
+            raise
         unread = self._unread_members()
         if unread:
-            reasons = sorted({f"{name}: {why.reason}" for name, why in unread.items()})
-            raise Unreadable(f"nothing found, but not everything could be read: {'; '.join(reasons)}")
+            raise Unreadable(f"nothing found, but not everything could be read: {_told(unread)}")
 
     def _unread_members(self) -> dict[str, Unreadable]:
         """Members of the fleet that a check which passed has not seen."""
@@ -155,6 +185,10 @@ def _ranges(thing: Any) -> bool:
     return thing.kind != "host" and (bool(thing.needs) or any(isinstance(one, Every) for one in thing.sources))
 
 
+def _told(unread: Mapping[str, Unreadable]) -> str:
+    return "; ".join(sorted({f"{name}: {why.reason}" for name, why in unread.items()}))
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, Unreadable | HazardFound):
         return str(error)
@@ -162,6 +196,25 @@ def _reason(error: BaseException) -> str:
         text, _, explained = str(error).partition(_ASSERTED)
         return text if not text.startswith("assert ") else f"found: {text.removeprefix('assert ')}{explained}"
     return f"the check itself failed, which is a mistake in it: {type(error).__name__}: {error}"
+
+
+def decide(item: CheckItem) -> None:
+    """Run a light item: one phase instead of three. What it prints is kept in its report, as pytest would."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reraise: tuple[type[BaseException], ...] = (pytest.exit.Exception, KeyboardInterrupt)
+    with redirect_stdout(StringIO()) as out, redirect_stderr(out):
+        call = pytest.CallInfo.from_call(item.runtest, when="call", reraise=reraise)
+    if out.getvalue():
+        item.add_report_section("call", "stdout", out.getvalue())
+    report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    item.ihook.pytest_runtest_logreport(report=report)
+    if call.excinfo is not None and report.failed:
+        item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+    if item.run.shows_all or getattr(report, "preflight", {}).get("outcome") not in ("clear", "not-applicable"):
+        # pytest-html lists an item when it is torn down.
+        end = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "teardown")
+        item.ihook.pytest_runtest_logreport(report=end)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
 
 def finding_of(item: CheckItem, call: pytest.CallInfo[Any]) -> Finding | None:

@@ -125,7 +125,8 @@ def _make_run(config: pytest.Config) -> Any:
     run.settle()
     run.check_parameters()
     if not kept:
-        _check_connections(run)
+        stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only"))
+        _check_connections(run, stays=stays)
     run.plan(undecided=True)  # a check that names what can never be given is an error before anything is read
     return run
 
@@ -178,16 +179,26 @@ def _with_usual_cluster(run: Any) -> Any:
     return replace(change, clusters={name: Cluster(name)}, hosts=hosts)
 
 
-def _check_connections(run: Any) -> None:
-    """What the person at the keyboard can mend before anything is contacted."""
+def _check_connections(run: Any, *, stays: bool) -> None:
+    """What the person at the keyboard can mend before anything is contacted.
+
+    :param stays: nobody will be contacted: then nobody needs a key or a kubeconfig, as those who review a plan.
+    """
     change = run.change
     if change.hosts or change.nodes:
-        from conformance.gather.ssh_config import check_settings
+        from conformance.gather.local import check_specification
+        from conformance.gather.ssh_config import check_settings, is_ssh
         from conformance.gathering import ssh_settings
 
-        check_settings([one.connection for one in change.hosts.values()], ssh_settings(run))
+        connections = [one.connection for one in change.hosts.values()]
+        if stays:
+            for one in connections:
+                if not is_ssh(one):
+                    check_specification(one)
+        else:
+            check_settings(connections, ssh_settings(run))
     for cluster in change.clusters.values():
-        if cluster.connected:
+        if cluster.connected and not stays:
             from conformance.gather.kubeconfig import check_kubeconfig
 
             check_kubeconfig(cluster.kubeconfig, cluster.context)

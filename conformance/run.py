@@ -54,6 +54,8 @@ class Run:
     replay: bool = False
     #: Whether failures are told with tracebacks, for those who write checks (``--tb``).
     tracebacks: bool = False
+    #: Whether reports list clear results one by one: not where there are thousands, which a browser would choke on.
+    shows_all: bool = True
     table: Mapping[str, tuple[Check, Hazard]] = field(default_factory=dict)
     inventory: Inventory = field(default_factory=lambda: Inventory([]))
     selection: Selection = field(default_factory=lambda: Selection(0, (), (), ()))
@@ -166,8 +168,9 @@ class Run:
                     msg = f"node {host.name} of {group.cluster} has the name of a cluster; rename the cluster"
                     raise InvalidDocument(msg)
                 hosts.setdefault(host.name, host)
-        self.change = replace(self.change, clusters=clusters, hosts=hosts)
-        self.settle()
+        if clusters != self.change.clusters or hosts != self.change.hosts:
+            self.change = replace(self.change, clusters=clusters, hosts=hosts)
+            self.settle()
 
     def _members_of(self, discover: Fact, cluster: Subject) -> Iterable[Member]:
         try:

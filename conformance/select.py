@@ -24,6 +24,7 @@ _NOBODY = {
     Target.NODE: "no node is named: give --hosts, or name some in the change file",
     Target.WORKSTATION: "no workstation is named: give a host the role workstation in the change file",
     Target.CLUSTER: "no cluster is named: give --kubeconfig, or name some in the change file",
+    Target.FLEET: "neither a host nor a cluster is named: give --hosts or --kubeconfig, or name some in the change file",
 }
 
 

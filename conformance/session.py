@@ -97,6 +97,10 @@ class Session:
         if self._gathered:
             return
         self._gathered = True
+        self._gather()
+        self.run.shows_all = len(self.run.selection.cases) <= _ROWS
+
+    def _gather(self) -> None:
         if not self.worker and not self.config.option.collectonly:
             self._discard_reports()
         if self.worker:
@@ -148,9 +152,16 @@ class Session:
             return None
         if not any(check.path == path for check, _ in self.run.table.values()):
             return None
-        file = CheckFile.from_parent(parent, path=path)
+        file = CheckFile.from_parent(parent, path=path, nodeid=self._node_id(path))
         file.run = self.run
         return file
+
+    def _node_id(self, path: Path) -> str | None:
+        """What ids of items begin with where the file lies outside pytest's root: there pytest would leave it out."""
+        if path.is_relative_to(self.config.rootpath):
+            return None
+        packs = (one for one in self.run.library.packs if path.is_relative_to(one.checks))
+        return next((path.relative_to(one.checks.parent).as_posix() for one in packs), path.name)
 
     # -- evaluate ------------------------------------------------------------------------------------------------
 
@@ -163,7 +174,7 @@ class Session:
             return report
         finding = waive(finding, self.waivers, self.now)
         # A plain attribute travels from worker to controller and stays out of JUnit properties.
-        report.preflight = finding.to_dict()  # type: ignore[attr-defined]
+        report.preflight = finding.to_dict() if finding.outcome is not Outcome.CLEAR else _brief(finding)  # type: ignore[attr-defined]
         if finding.outcome is Outcome.UNKNOWN:
             report.outcome, report.when = "failed", "setup"
         elif finding.outcome in (Outcome.WARNING, Outcome.WAIVED):
@@ -183,8 +194,13 @@ class Session:
             self._others = self._others or report.when == "call" or report.failed
             return
         if not self.worker:
-            finding = Finding.from_dict(record)
+            clear = record["outcome"] == "clear"
+            finding = self._clear(record) if clear else Finding.from_dict(record)
             self.findings[finding.hazard, finding.subject] = finding
+
+    def _clear(self, record: dict[str, str]) -> Finding:
+        hazard = self.run.table[record["hazard"]][1]
+        return Finding(record["hazard"], record["subject"], Outcome.CLEAR, hazard.severity)
 
     # -- report --------------------------------------------------------------------------------------------------
 
@@ -246,9 +262,7 @@ class Session:
 
         return f"<style>{style()}</style>{verdict_block(self.examination)}" if self.examination else ""
 
-    def leaves_out_row(self, report: Any) -> bool:
-        """Whether the table of pytest-html is better off without a row."""
-        record = getattr(report, "preflight", None)
-        if record is None or len(self.findings) <= _ROWS:
-            return False
-        return record["outcome"] in ("clear", "not-applicable")
+
+def _brief(finding: Finding) -> dict[str, str]:
+    """Of a clear finding what tells it from others: there may be tens of thousands."""
+    return {"hazard": finding.hazard, "subject": finding.subject, "outcome": finding.outcome.value}

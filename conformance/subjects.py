@@ -63,6 +63,13 @@ class Inventory(Mapping[str, Subject]):
         self._subjects = {one.name: one for one in subjects}
         self._subjects[FLEET_NAME] = Subject(FLEET_NAME, "fleet")
         self.ids = _unique_ids(self._subjects.values())
+        #: The hosts and the clusters, in the order of the change.
+        self.hosts = [one for one in self._subjects.values() if one.kind == "host"]
+        self.clusters = [one for one in self._subjects.values() if one.kind == "cluster"]
+        self._hosts_of: dict[str, list[Subject]] = {}
+        for one in self.hosts:
+            if one.cluster is not None:
+                self._hosts_of.setdefault(one.cluster, []).append(one)
 
     @classmethod
     def of(cls, change: Change) -> Inventory:
@@ -86,16 +93,6 @@ class Inventory(Mapping[str, Subject]):
         return len(self._subjects)
 
     @property
-    def hosts(self) -> list[Subject]:
-        """The hosts, in the order of the change."""
-        return [one for one in self._subjects.values() if one.kind == "host"]
-
-    @property
-    def clusters(self) -> list[Subject]:
-        """The clusters, in the order of the change."""
-        return [one for one in self._subjects.values() if one.kind == "cluster"]
-
-    @property
     def fleet(self) -> Subject:
         """The fleet: everything at once."""
         return self._subjects[FLEET_NAME]
@@ -109,7 +106,7 @@ class Inventory(Mapping[str, Subject]):
         if whole.kind == "fleet":
             return self.hosts if kind == "host" else self.clusters
         if whole.kind == "cluster" and kind == "host":
-            return [one for one in self.hosts if one.cluster == whole.name]
+            return self._hosts_of.get(whole.name, [])
         return [whole] if whole.kind == kind else []
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,29 @@ class Result:
 
 
 def preflight(
-    *args: object, cwd: Path, env: Mapping[str, str] | None = None, patience: float = 120, reports: str = "reports"
+    *args: object,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    patience: float = 120,
+    reports: str = "reports",
+    wrapper: Sequence[str] = (),
+    own: bool = True,
 ) -> Result:
     """Run ``pytest`` with these arguments in `cwd`, which is no checkout, and read what it left there.
 
     It starts where the calling thread is, also in the lab's network. Of the environment only what every login has is
     passed on: nothing of the pytest that runs this test, and no KUBECONFIG of the person who does.
+
+    :param reports: the directory for the reports, below `cwd`.
+    :param wrapper: words in front of the command line, as of unshare(1).
+    :param own: whether to pass an option of the suite, which somebody without it would not know.
     """
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "LANG") if name in os.environ}
     home = cwd / "home"
     home.mkdir(exist_ok=True)
     directory = cwd / reports
-    argv = [sys.executable, "-m", "pytest", f"--report-dir={directory}", "-p", "no:cacheprovider", *map(str, args)]
+    settings = [f"--report-dir={directory}"] if own else []
+    argv = [*wrapper, sys.executable, "-m", "pytest", *settings, *map(str, args)]
     began = time.monotonic()
     done = subprocess.run(
         argv,

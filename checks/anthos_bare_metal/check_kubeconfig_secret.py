@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from conformance import BLOCKER, CLUSTER, HazardFound, NotApplicable, Unreadable, found, hazard
@@ -35,33 +36,44 @@ def check_kubeconfig_secret_is_own(
     if stored is None:
         raise Unreadable(f"the admin cluster has no secret {key}: what it should hold cannot be examined")
     if "invalid" in stored:
-        raise _overwritten(abm_cluster, f"secret {key} holds no kubeconfig: {stored['invalid']}", ())
+        why = f"secret {key} holds no kubeconfig: {stored['invalid']}"
+        raise _overwritten(abm_cluster, why, (why,))
     held = KubeconfigFacts.from_dict(stored["facts"])
     admin = next((one for one in abm_clusters if one.type != "user"), None)
     context = next((one for one in held.contexts if one.name == held.current_context), None)
     target = held.current_cluster
     if context is None or target is None:
-        raise _overwritten(abm_cluster, f"secret {key} holds a kubeconfig whose context names no cluster", ())
+        why = f"secret {key} holds a kubeconfig whose context names no cluster"
+        raise _overwritten(abm_cluster, why, (why,))
     line = f"secret {key}: context {context.name}, cluster {context.cluster}, server {target.server}"
     host = target.endpoint[0]
     published = abm_admin_info.clusters[0] if abm_admin_info and abm_admin_info.clusters else None
     same_ca = bool(published and set(target.ca_sha256) & set(published.ca_sha256))
-    admin_hosts = {admin.control_plane_vip.lower() if admin else "", published.endpoint[0] if published else ""}
+    admin_hosts = {_host(admin.control_plane_vip) if admin else "", published.endpoint[0] if published else ""}
     # Names alone mislead: a user cluster may be called like the admin cluster's context. Address and CA decide.
     if same_ca or host in admin_hosts - {""}:
         why = "the CA is its" if same_ca else "the address is its"
         raise _overwritten(abm_cluster, f"secret {key} holds the kubeconfig of the admin cluster ({why})", (line,))
-    if host and host == abm_cluster.control_plane_vip.lower():
+    if host and host == _host(abm_cluster.control_plane_vip):
         return
     if admin and context.cluster == admin.name:
         raise _overwritten(
             abm_cluster, f"secret {key} holds a kubeconfig for cluster {admin.name}, the admin cluster", (line,)
         )
-    if context.cluster != abm_cluster.name:
+    another_ca = bool(published and published.ca_sha256 and target.ca_sha256)
+    if context.cluster != abm_cluster.name or not another_ca:
         raise Unreadable(
             f"secret {key} points at {target.server}, which is neither the admin cluster nor the control-plane VIP "
             f"{abm_cluster.control_plane_vip or '(none is set)'} of {abm_cluster.name}: look at it by hand"
         )
+
+
+def _host(vip: str) -> str:
+    """A virtual address as `KubeconfigCluster.endpoint` writes it: IPv6 has several spellings."""
+    try:
+        return ip_address(vip).compressed
+    except ValueError:
+        return vip.lower()
 
 
 def _overwritten(cluster: AbmCluster, message: str, evidence: tuple[str, ...]) -> HazardFound:

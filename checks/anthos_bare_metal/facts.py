@@ -57,10 +57,17 @@ def abm_clusters(objects: Iterable[Mapping[str, Any]]) -> list[AbmCluster]:
     return [AbmCluster.of(one) for one in objects]
 
 
-@cluster_fact()
-def abm_cluster(abm_clusters: list[AbmCluster], subject: Subject) -> AbmCluster:
-    """The Cluster object of the very cluster: by its name, else the only one that is no user cluster."""
-    user = "user" in subject.roles or subject.manager is not None
+def is_user(subject: Subject) -> bool:
+    """Whether a subject is a user cluster, as far as the change says."""
+    return "user" in subject.roles or subject.manager is not None
+
+
+def cluster_of(abm_clusters: list[AbmCluster], subject: Subject) -> AbmCluster:
+    """The Cluster object of a subject: by its name, else the only one that is no user cluster.
+
+    :raises Unreadable: there is none, or no telling which.
+    """
+    user = is_user(subject)
     named_so = [one for one in abm_clusters if one.name == subject.name]
     if len(named_so) == 1:
         if named_so[0].type == "user" and not user:
@@ -77,6 +84,12 @@ def abm_cluster(abm_clusters: list[AbmCluster], subject: Subject) -> AbmCluster:
     if len(own) != 1:
         raise Unreadable(f"which Cluster object is {subject.name}'s own? There are: {names}; name it in the change file")
     return own[0]
+
+
+@cluster_fact()
+def abm_cluster(abm_clusters: list[AbmCluster], subject: Subject) -> AbmCluster:
+    """The Cluster object of the very cluster: by its name, else the only one that is no user cluster."""
+    return cluster_of(abm_clusters, subject)
 
 
 @cluster_fact()
@@ -178,7 +191,9 @@ def abm_admin_info(objects: Mapping[str, Any]) -> KubeconfigFacts | None:
     """Address and CA of the admin cluster itself, from kubeadm's cluster-info; None where it publishes none."""
     for key in objects:
         found = objects[key]
-        if found and "facts" in found:
+        if found and "invalid" in found:
+            raise Unreadable(f"configmap {key} of the admin cluster holds no kubeconfig: {found['invalid']}")
+        if found:
             return KubeconfigFacts.from_dict(found["facts"])
     return None
 

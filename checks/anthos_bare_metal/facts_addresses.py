@@ -6,13 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance import Members, cluster_fact, every, fleet_fact
+from conformance import Members, Unreadable, cluster_fact, every, fleet_fact
 from conformance.facts.kubernetes import nodes
 from conformance.facts.linux import addresses
 from conformance.facts.values.addresses import OwnedRange, Range
 from conformance.reads.projection import value_at
+from conformance.subjects import Subject
 
-from .facts import AbmCluster
+from .facts import AbmCluster, cluster_of, is_user
+
+Pool = Mapping[str, Any]
 
 #: Interfaces of containers, overlays and virtual machines: their addresses are not the machine's own.
 VIRTUAL = ("cilium", "cni", "docker", "flannel", "cali", "tunl", "vxlan", "kube-", "nodelocaldns", "lxc", "veth", "br-", "virbr")
@@ -22,13 +25,31 @@ VIRTUAL = ("cilium", "cni", "docker", "flannel", "cali", "tunl", "vxlan", "kube-
 class ClusterRanges:
     """The ranges of one cluster."""
 
+    owner: str
+    #: The cluster that holds its objects: another one's may have the same name.
+    admin: str
     #: As they are, and as they are about to be: what must not meet another cluster's.
     routed: tuple[OwnedRange, ...]
     #: As they are about to be, else as they are; with what is not routed. What must not meet within the cluster.
     own: tuple[OwnedRange, ...]
+    #: Whether a desired configuration says how they are about to be.
+    changes: bool = False
+
+    def with_more(self, other: ClusterRanges) -> ClusterRanges:
+        """The same cluster's ranges as two subjects tell them: itself, and one whose desired configuration names it.
+
+        :raises Unreadable: they are not of the same cluster.
+        """
+        if other.admin != self.admin:
+            raise Unreadable(f"{self.admin} and {other.admin} both have a cluster {self.owner}: look at one at a time")
+        routed = tuple(dict.fromkeys([*self.routed, *other.routed]))
+        if self.changes != other.changes:
+            return ClusterRanges(self.owner, self.admin, routed, (self if self.changes else other).own, changes=True)
+        own = tuple(dict.fromkeys([*self.own, *other.own]))
+        return ClusterRanges(self.owner, self.admin, routed, own, self.changes)
 
 
-def ranges_of(owner: str, cluster: AbmCluster, pools: Iterable[Mapping[str, Any]]) -> tuple[list[OwnedRange], list[OwnedRange]]:
+def ranges_of(owner: str, cluster: AbmCluster, pools: Iterable[Pool]) -> tuple[list[OwnedRange], list[OwnedRange]]:
     """The routed ranges of one Cluster object with its NodePools, and those that stay inside the cluster.
 
     :raises InvalidRange: a text is neither an address nor a range.
@@ -42,7 +63,7 @@ def ranges_of(owner: str, cluster: AbmCluster, pools: Iterable[Mapping[str, Any]
     return routed, inner
 
 
-def _routed(cluster: AbmCluster, pools: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _routed(cluster: AbmCluster, pools: Iterable[Pool]) -> Iterator[tuple[str, str]]:
     spec = cluster.spec
     for path in ("controlPlane.nodePoolSpec.nodes", "loadBalancer.nodePoolSpec.nodes"):
         for node in value_at(spec, path, []) or []:
@@ -67,22 +88,55 @@ def _networks(cluster: AbmCluster) -> Iterator[tuple[str, str]]:
 
 @cluster_fact()
 def abm_ranges(
-    abm_cluster: AbmCluster,
-    abm_node_pools: list[Mapping[str, Any]],
+    abm_clusters: list[AbmCluster],
+    abm_node_pools: list[Pool],
     abm_desired_clusters: list[AbmCluster],
-    abm_desired_node_pools: list[Mapping[str, Any]],
-) -> ClusterRanges:
-    """The ranges of the very cluster, live and as they are about to be."""
-    owner = abm_cluster.name
-    live, inner = ranges_of(owner, abm_cluster, _pools_of(abm_cluster, abm_node_pools))
-    wanted = [one for one in abm_desired_clusters if one.name == abm_cluster.name]
-    if not wanted:
-        return ClusterRanges(tuple(dict.fromkeys(live)), tuple(dict.fromkeys([*live, *inner])))
-    coming, inner = ranges_of(owner, wanted[0], _pools_of(wanted[0], abm_desired_node_pools))
-    return ClusterRanges(tuple(dict.fromkeys([*live, *coming])), tuple(dict.fromkeys([*coming, *inner])))
+    abm_desired_node_pools: list[Pool],
+    subject: Subject,
+) -> list[ClusterRanges]:
+    """The ranges of the cluster, live and as they are about to be, and of others that its desired configuration names.
+
+    A cluster to come has no Cluster object yet; its desired configuration alone tells its ranges.
+    """
+    desired = {one.name: one for one in abm_desired_clusters}
+    live = {one.name: one for one in abm_clusters}
+    to_come = is_user(subject) and subject.name in desired.keys() - live.keys()
+    own = subject.name if to_come else cluster_of(abm_clusters, subject).name
+    named = [own, *desired, *(str(value_at(one, "spec.clusterName", own)) for one in abm_desired_node_pools)]
+    found = []
+    for name in dict.fromkeys(named):
+        owner = subject.name if name == own else name
+        admin = subject.manager or subject.name
+        here, coming = live.get(name), desired.get(name)
+        if here is None and coming is None:
+            raise Unreadable(f"the desired configuration has a NodePool of {name}, and there is no Cluster of that name")
+        now = ranges_of(owner, here, _pools_of(here, abm_node_pools)) if here else ([], [])
+        pools = _coming_pools(here, coming, abm_node_pools, abm_desired_node_pools)
+        if coming is None and not pools:
+            found.append(ClusterRanges(owner, admin, _each_once(now[0]), _each_once(*now)))
+            continue
+        then = ranges_of(owner, coming or here, pools)
+        found.append(ClusterRanges(owner, admin, _each_once(now[0], then[0]), _each_once(*then), changes=True))
+    return found
 
 
-def _pools_of(cluster: AbmCluster, pools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def _each_once(*held: Iterable[OwnedRange]) -> tuple[OwnedRange, ...]:
+    return tuple(dict.fromkeys(one for ranges in held for one in ranges))
+
+
+def _coming_pools(
+    here: AbmCluster | None, coming: AbmCluster | None, pools: list[Pool], desired: list[Pool]
+) -> list[Pool]:
+    """The NodePools of a cluster as they are about to be: a configuration without its Cluster changes only its own."""
+    if coming is not None:
+        return _pools_of(coming, desired)
+    changed = _pools_of(here, desired) if here else []
+    names = {one["metadata"]["name"] for one in changed}
+    kept = [one for one in _pools_of(here, pools) if one["metadata"]["name"] not in names] if here and changed else []
+    return [*kept, *changed]
+
+
+def _pools_of(cluster: AbmCluster, pools: Iterable[Pool]) -> list[Pool]:
     return [
         pool
         for pool in pools
@@ -92,17 +146,19 @@ def _pools_of(cluster: AbmCluster, pools: Iterable[Mapping[str, Any]]) -> list[M
 
 
 @cluster_fact()
-def abm_node_addresses(
-    abm_ranges: ClusterRanges,
-) -> list[OwnedRange]:
+def abm_node_addresses(abm_ranges: list[ClusterRanges]) -> list[OwnedRange]:
     """The addresses of the cluster's machines as its resources and the desired configuration name them."""
-    return [one for one in abm_ranges.routed if one.use == "node address"]
+    return [one for ranges in abm_ranges for one in ranges.routed if one.use == "node address"]
 
 
 @fleet_fact(every(abm_ranges))
 def abm_all_ranges(members: Members) -> list[ClusterRanges]:
-    """The ranges of all clusters that are looked at."""
-    return list(members.values())
+    """The ranges of all clusters that are looked at, or are to come, each cluster once."""
+    found: dict[str, ClusterRanges] = {}
+    for held in members.values():
+        for one in held:
+            found[one.owner] = found[one.owner].with_more(one) if one.owner in found else one
+    return list(found.values())
 
 
 @fleet_fact(every(abm_node_addresses), every(nodes), every(addresses))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from conformance import BLOCKER, CLUSTER, NODE, WARNING, Specifier, Version, found, hazard
+from conformance import BLOCKER, CLUSTER, NODE, WARNING, Specifier, Unreadable, Version, found, hazard
 from conformance.change import Upgrade
 from conformance.facts.kubernetes import Node
 from conformance.facts.values.kubeletconfig import KubeletConfig
+from conformance.facts.values.mounts import MountTable
+from conformance.versions import InvalidVersion
 
 from ..sources import CGROUP_V1, DEAD_KUBELET
 
@@ -22,13 +24,24 @@ _AFFECTED = Specifier.parse(">=1.16,<1.19")
     remedy="Upgrade the kubelets to 1.19 or later; until then, restart a node that drops out.",
 )
 def check_kubelets_reconnect(nodes: list[Node]) -> None:
-    affected = [one for one in nodes if Version.parse(one.kubelet) in _AFFECTED]
+    versions = {one.name: _version(one.kubelet) for one in nodes}
+    affected = [one for one in nodes if (version := versions[one.name]) and version in _AFFECTED]
     if affected:
         raise found(
             f"{len(affected)} of {len(nodes)} nodes run an affected kubelet: "
             + ", ".join(f"{one.name} ({one.kubelet})" for one in affected),
             evidence=[f"node {one.name}: kubeletVersion {one.kubelet}" for one in affected],
         )
+    silent = [name for name, version in versions.items() if version is None]
+    if silent:
+        raise Unreadable(f"the kubelet's version is not known of: {', '.join(silent)}")
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version.parse(text)
+    except InvalidVersion:
+        return None
 
 
 @hazard(
@@ -41,10 +54,15 @@ def check_kubelets_reconnect(nodes: list[Node]) -> None:
     remedy="Boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1 on the kernel command line, or a current "
     "distribution); or, for now, set failCgroupV1: false in the kubelet's configuration.",
 )
-def check_kubelet_accepts_cgroups(cgroup_version: str, kubelet_config: KubeletConfig, upgrade: Upgrade) -> None:
+def check_kubelet_accepts_cgroups(
+    cgroup_version: str, mounts: MountTable, kubelet_config: KubeletConfig, upgrade: Upgrade
+) -> None:
     if cgroup_version == "v2":
         return
     target = upgrade.target or Version.parse("1.35")
     if kubelet_config.refuses_cgroup_v1(target):
         told = f"{kubelet_config.set_in} sets failCgroupV1: true" if kubelet_config.set_in else "failCgroupV1 is not set"
-        raise found(f"the machine runs cgroup {cgroup_version} and {told}: the kubelet of {target} will not start")
+        raise found(
+            f"the machine runs cgroup {cgroup_version} and {told}: the kubelet of {target} will not start",
+            evidence=[one.line for one in mounts if one.fstype == "cgroup"][:1],
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from conformance import BLOCKER, HOST, NODE, WORKSTATION, Source, found, hazard
+from conformance import BLOCKER, HOST, NODE, WORKSTATION, Source, Unreadable, found, hazard
 from conformance.facts.values.mounts import MountTable, denies_exec
 from conformance.facts.values.units import Setting
 
@@ -37,7 +37,10 @@ _REMEDY = (
     remedy=_REMEDY.format(point="/tmp"),
 )
 def check_tmp_allows_exec(mounts: MountTable, tmp_at_boot: Setting | None) -> None:
-    tmp = mounts.holding("/tmp")
+    try:
+        tmp = mounts.holding("/tmp")
+    except LookupError as error:
+        raise Unreadable(str(error)) from None
     if denies_exec(tmp.options):
         point = tmp.point if tmp.point == "/tmp" else f"{tmp.point}, which holds /tmp,"
         raise found(

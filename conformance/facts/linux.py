@@ -99,23 +99,31 @@ def cgroup_version(cgroup_controllers: str | None, mounts: MountTable) -> str:
     return "v1"
 
 
-# A kubelet may be told another file by --config: its command line says which. Ends with 10 where there is no file.
-_KUBELET = r"""c=/var/lib/kubelet/config.yaml
+# A kubelet may be told another file by --config, and drop-ins by --config-dir: its command line says which. Ends with 10
+# where there is no file.
+_KUBELET = r"""c=/var/lib/kubelet/config.yaml d= r=0
 p=$(pidof kubelet) && a=$(tr "\0" "\n" </proc/${p%% *}/cmdline) && set -f && IFS="
 " && set -- $a
-while [ $# -gt 0 ]; do case $1 in --config=*) c=${1#*=};; --config) c=$2;; esac; printf "%s " "$1"; shift; done
-printf "\n== %s\n" "$c"; cat -- "$c" || { ls -d -- "$c" 2>&1 | grep -q "No such file" && exit 10; exit 1; }"""
+while [ $# -gt 0 ]; do
+case $1 in --config=*) c=${1#*=};; --config) c=$2;; --config-dir=*) d=${1#*=};; --config-dir) d=$2;; esac
+printf "%s " "$1"; shift; done
+printf "\n== %s\n" "$c"; cat -- "$c" || { ls -d -- "$c" 2>&1 | grep -q "No such file" && r=10 || exit 1; }
+[ "$d" ] && { f=$(find "$d" -name "*.conf" ! -type d) || exit 1; }
+for i in ${f-}; do printf "\n== %s\n" "$i"; cat -- "$i" || exit 1; done
+exit $r"""
 
 
 @host_fact(command(_KUBELET, ok=(0, 10)))
 def kubelet_config(output: str) -> KubeletConfig:
-    """What the kubelet's configuration file and command line say; as by default where there is neither.
+    """What the kubelet's configuration file, drop-ins and command line say; as by default where there are none.
 
     Source: kubelet(1), KubeletConfiguration of kubelet.config.k8s.io/v1beta1.
     """
-    flags, _, rest = output.partition("\n== ")
-    text = rest.partition("\n")[2]
-    return KubeletConfig.parse(text if text.strip() else None, flags=flags)
+    flags, *files = output.split("\n== ")
+    texts = [one.partition("\n") for one in files]
+    text = texts[0][2] if texts else ""
+    drop_ins = {path: held for path, _, held in texts[1:]}
+    return KubeletConfig.parse(text if text.strip() else None, drop_ins=drop_ins, flags=flags)
 
 
 @host_fact("ip -o address show")

@@ -6,6 +6,7 @@ Both questions walk the same graph, so what is planned is what is asked for: `Cl
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -161,7 +162,7 @@ class Facts:
         :raises NotApplicable: the fact itself rules the subject out.
         """
         place = place_of(fact, subject, self._inventory)
-        key = (id(fact), place.name)
+        key = (id(fact), self._home(fact, place))
         if key in self._failures:
             raise self._failures[key].with_traceback(None)
         if key not in self._values:
@@ -176,6 +177,13 @@ class Facts:
             finally:
                 self._under_way.pop()
         return self._values[key]
+
+    def _home(self, fact: Fact, place: Subject) -> str:
+        """Whose answers alone make the value: what is listed at a manager is made once for all that it manages."""
+        managed = bool(fact.sources) and not fact.needs
+        if managed and all(isinstance(one, ClusterRead) and one.at == "manager" for one in fact.sources):
+            return self._inventory.manager_of(place).name
+        return place.name
 
     def _make(self, fact: Fact, place: Subject) -> Any:
         given = [self._given(source, place) for source in fact.sources]
@@ -243,6 +251,8 @@ class Facts:
         for source in fact.sources:
             if isinstance(source, Every):
                 unread.update(self._members(source, place).unread)
+                for member in members_of(source, place, self._inventory):
+                    self._collect_unread(source.fact, member, unread)
         scope = self._scope_of(fact.module)
         for need in fact.needs:
             inner = scope.get(need)
@@ -254,6 +264,7 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
+@functools.cache
 def needs_of(function: Callable[..., Any]) -> tuple[str, ...]:
     """What a check names as its arguments."""
     return tuple(inspect.signature(function).parameters)

@@ -44,6 +44,8 @@ class Reading:
     stderr: bytearray = field(default_factory=bytearray)
     #: All bytes of standard error that came, of which `stderr` keeps the first and the last.
     stderr_bytes: int = 0
+    #: Whether all its standard error has come; the two streams arrive independently.
+    errors_ended: bool = False
     #: The exit status of the group in which it was interrupted.
     group_rc: int | None = None
 
@@ -78,6 +80,8 @@ class Reading:
             return Answer.failed("cut-off", message, seconds)
         if self.ended is None:
             return None
+        if self.rc != 0 and not self.errors_ended:
+            return None  # "no such file" may still be on its way: without it, absent and unreadable look the same
         if self.by_timeout:
             return Answer.failed("timed-out", f"`{key}` did not end within {self.read.timeout:g} s", seconds)
         if self.rc is None:
@@ -177,6 +181,8 @@ class Parser:
     def _turn(self, stream: Stream, mark: list[str]) -> None:
         """What a marker changes."""
         kind, current = mark[0], self._current[stream]
+        if stream == "stderr" and current is not None:
+            current.errors_ended = True
         if kind == "done":
             self._done.add(stream)
         if kind in {"done", "g"}:
@@ -196,6 +202,7 @@ class Parser:
                 current.ended = self._clock()
                 current.alone = mark[2] == "-"
                 current.rc = current.rc if current.alone else int(mark[2])
+                self.flooding = False
             self._current[stream] = None
 
 

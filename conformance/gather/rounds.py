@@ -108,7 +108,7 @@ class Rounds:
         before = len(self._settled) + len(self._alone)
         for reading in parser.readings:
             answer = reading.answer(parser.nonce, now)
-            if answer is None and reading.started is not None:
+            if answer is None and reading.started is not None and (reading.ended is None or broken is not None):
                 answer = self._interrupted(reading, now, broken)
             if answer is not None:
                 self._settled[reading.read.key] = answer

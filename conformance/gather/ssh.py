@@ -50,8 +50,9 @@ class Ssh:
             log.setLevel(logging.CRITICAL + 1)
 
     def close(self) -> None:
-        """Close the connections to jump hosts."""
+        """Close the connections to jump hosts and agents."""
         self._lifeline.cut(Problem("unreachable", "the run has ended"))
+        self._keys.close()
 
     def gather(self, job: HostJob, lifeline: Lifeline) -> Gathered:
         """Make the reads of one host."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import glob
 import os
@@ -72,19 +73,21 @@ def check_settings(connections: Iterable[str], settings: SshSettings) -> None:
     """
     from conformance.gather.local import check_specification
 
-    resolver: Resolver | None = None
+    connections = list(connections)
     for connection in connections:
         if not is_ssh(connection):
             check_specification(connection)
-            continue
-        from conformance.gather.ssh_keys import Keys
+    by_ssh = [connection for connection in connections if is_ssh(connection)]
+    if not by_ssh:
+        return
+    from conformance.gather.ssh_keys import Keys
 
-        if resolver is None:
-            resolver, keys = Resolver(settings), Keys()
-        target = resolver.target(connection)
-        for hop in (*target.jumps, target):
-            keys.offered(hop)
-    if resolver is not None and settings.known_hosts is not None:
+    resolver, keys = Resolver(settings), Keys()
+    with contextlib.closing(keys):
+        for target in map(resolver.target, by_ssh):
+            for hop in (*target.jumps, target):
+                keys.offered(hop)
+    if settings.known_hosts is not None:
         _readable(settings.known_hosts, "known-hosts file")
 
 

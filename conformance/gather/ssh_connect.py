@@ -188,35 +188,41 @@ class _Proxy:
 
 def _shake_hands(link: Link, proxy: _Proxy | None) -> None:
     target, transport = link.target, link.transport
+    started = time.monotonic()
+    error: BaseException | None = None
     try:
         transport.start_client(timeout=target.connect_timeout)
-    except IncompatiblePeer as error:
-        message = f"{target.where} and this program have no algorithm in common: {error}"
-        raise Failed("unreachable", message) from error
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        transport.close()
-        raise Failed(*_no_handshake(target, error, proxy, spoke=bool(transport.remote_version))) from error
-    if not transport.initial_kex_done:
-        spoke = bool(transport.remote_version)
-        transport.close()
-        raise Failed(*_no_handshake(target, TimeoutError("timed out"), proxy, spoke=spoke))
+    except IncompatiblePeer as incompatible:
+        message = f"{target.where} and this program have no algorithm in common: {incompatible}"
+        raise Failed("unreachable", message) from incompatible
+    except (paramiko.SSHException, EOFError, OSError) as broken:
+        error = broken
+    if error is not None or not transport.initial_kex_done:
+        # What paramiko raises tells silence and hanging up apart for some stages only; the clock always does.
+        late = time.monotonic() - started > target.connect_timeout * 0.95
+        raise Failed(*_no_handshake(link, proxy, str(error or ""), late=late)) from error
 
 
-def _no_handshake(target: Target, error: BaseException, proxy: _Proxy | None, *, spoke: bool) -> tuple[str, str]:
-    """Kind and message for a connection on which SSH did not come about."""
-    said = str(error)
-    if proxy is not None and not spoke:
-        return "unreachable", f"{target.where}: the ProxyCommand `{proxy.line}` gave no SSH server: {proxy.said()}"
+def _no_handshake(link: Link, proxy: _Proxy | None, said: str, *, late: bool) -> tuple[str, str]:
+    """Kind and message for a connection on which SSH did not come about.
+
+    :param said: what paramiko makes of it.
+    :param late: whether the time was over, rather than the connection closed.
+    """
+    target, spoke = link.target, bool(link.transport.remote_version)
+    limit = f"within {target.connect_timeout:g} s"
     if "protocol version" in said:
         return "unreachable", f"{target.where} is not an SSH server: {said[:120]}"
+    if spoke and late:
+        return "timed-out", f"{target.where} did not finish the key exchange {limit}"
     if spoke:
-        message = f"{target.where} broke off the key exchange ({said or type(error).__name__})"
-        if "timed out" in said or isinstance(error, (TimeoutError, EOFError)):
-            message = f"{target.where} did not finish the key exchange within {target.connect_timeout:g} s"
-        return ("timed-out" if "did not finish" in message else "unreachable"), message
-    if isinstance(error, TimeoutError) or "timed out" in said or said.endswith("banner"):
+        return "unreachable", f"{target.where} broke off the key exchange: {said or 'it hung up'}"
+    if proxy is not None:
+        message = f"{target.where}: the ProxyCommand `{proxy.line}` gave no SSH server: {proxy.said()}"
+        return ("timed-out" if late else "unreachable"), message
+    if late:
         return "timed-out", (
-            f"{target.where} accepts connections but sends no SSH banner within {target.connect_timeout:g} s: "
+            f"{target.where} accepts connections but sends no SSH banner {limit}: "
             "sshd hangs, or something else listens there"
         )
     return "unreachable", (

@@ -46,8 +46,16 @@ class Keys:
 
     def __init__(self) -> None:
         self._files: dict[Path, _File] = {}
-        self._agents: dict[str, list[paramiko.PKey]] = {}
+        self._agents: dict[str, _Agent | None] = {}
         self._lock = Lock()
+
+    def close(self) -> None:
+        """Close the connections to agents."""
+        with self._lock:
+            for agent in self._agents.values():
+                if agent is not None:
+                    agent.close()
+            self._agents.clear()
 
     def offered(self, target: Target) -> list[Offer]:
         """The keys to offer to a host, in this order: those that are named, the agent's, the usual ones.
@@ -89,10 +97,11 @@ class Keys:
         """The keys of an agent; none where nobody answers, as ssh has it."""
         if address not in self._agents:
             try:
-                self._agents[address] = list(_Agent(address).get_keys())
+                self._agents[address] = _Agent(address)
             except (OSError, paramiko.SSHException):
-                self._agents[address] = []
-        return self._agents[address]
+                self._agents[address] = None
+        agent = self._agents[address]
+        return list(agent.get_keys()) if agent is not None else []
 
 
 class _Agent(AgentSSH):
@@ -109,6 +118,10 @@ class _Agent(AgentSSH):
         except BaseException:
             connection.close()
             raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._close()  # type: ignore[attr-defined]
 
     def _send_message(self, msg: Any) -> Any:
         with self._turn:

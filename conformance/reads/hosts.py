@@ -243,7 +243,7 @@ def _refusal(key: str, got: Mapping[str, Any]) -> str:
     if key.startswith("sudo ") and "not allowed" in said:
         return f"`{key}` is not allowed by sudo: add the rules that --plan=sudoers prints"
     if "ermission denied" in said and not key.startswith("sudo "):
-        return f"`{key}` is refused: {said}"
+        return f"`{key}` is refused ({said}): log in as a user who may read it"
     return f"`{key}` ended with {got['rc']}: {said}"
 
 

@@ -327,3 +327,276 @@ class TestTroubledFleet:
         assert "store-2" in run.out
         assert "Traceback" not in run.out
 
+
+
+# -- addresses
+
+
+def said(run: Result, hazard: str = OVERLAP) -> set[str]:
+    """The evidence lines of a finding about the fleet."""
+    return {line for one in run.finding(hazard, "fleet")["evidence"] for line in one["lines"]}
+
+
+EAST = cluster(
+    "east",
+    nodes=["198.51.100.1"],
+    balancers=["198.51.100.4"],
+    vip="198.51.100.8",
+    ingress="198.51.100.33",  # taken from its own pool, as it must be
+    pools={
+        "small": ["198.51.100.32/28"],
+        "large": ["198.51.100.60 - 198.51.100.70"],
+        "six": ["2001:db8:1::/64"],
+    },
+    # The ranges of pods and services are the same in every cluster: in island mode they never meet.
+)
+WEST = cluster(
+    "west",
+    nodes=["198.51.100.101"],
+    vip="198.51.100.65",  # within a pool of east's
+    ingress="198.51.100.71",  # right behind it
+    pools={
+        "one": ["198.51.100.110-198.51.100.120"],
+        "two": ["198.51.100.118/31"],  # within its own other pool
+        "six": ["2001:db8:1:0:8000::-2001:db8:1:0:8000::f"],
+    },
+)
+
+
+@pytest.fixture(scope="class")
+def addressed(fresh: ControlPlane) -> ControlPlane:
+    """Clusters whose addresses meet in every way in which they may or must not."""
+    fresh.apply(*(namespace(f"cluster-{one}") for one in ("prod-admin", "east", "west", "flat-1", "flat-2")))
+    fresh.apply(cluster("prod-admin", "admin", nodes=["192.0.2.1"], vip=ADMIN_VIP))
+    fresh.apply(EAST, WEST)
+    fresh.apply(
+        cluster("flat-1", vip="203.0.113.1", pods=["10.64.0.0/16"], flat=True),
+        cluster("flat-2", vip="203.0.113.2", pods=["10.64.128.0/17"], flat=True),
+    )
+    fresh.apply(node_pool("east", "198.51.100.2", "198.51.100.101"))  # the second is a machine of west's, too
+    fresh.apply(node_pool("west", "198.51.100.102"))
+    fresh.apply(node("n1", "192.0.2.1"))
+    return fresh
+
+
+@pytest.fixture(scope="class")
+def addresses(addressed: ControlPlane, place: Path) -> Result:
+    return preflight(PROFILE, *CLUSTERS, f"--kubeconfig={admin_of(addressed, place)}", cwd=place)
+
+
+class TestAddresses:
+    """Ranges that meet across clusters, within one, and those that only seem to."""
+
+    def test_exactly_what_meets_is_found(self, addresses: Result) -> None:
+        assert addresses.finding(OVERLAP, "fleet")["outcome"] == "hazard"
+        assert said(addresses) == {
+            "east: address pool large 198.51.100.60 - 198.51.100.70 and west: control-plane VIP 198.51.100.65",
+            "east: address pool six 2001:db8:1::/64 and west: address pool six 2001:db8:1:0:8000::-2001:db8:1:0:8000::f",
+            "east: node address 198.51.100.101 and west: node address 198.51.100.101",
+            "west: address pool one 198.51.100.110-198.51.100.120 and west: address pool two 198.51.100.118/31",
+            "flat-1: pod range 10.64.0.0/16 and flat-2: pod range 10.64.128.0/17",
+        }
+
+    def test_no_machine_lies_in_the_bootstrap_ranges(self, addresses: Result) -> None:
+        found = addresses.finding(BOOTSTRAP, "fleet")
+        # The user clusters' own nodes could not be listed.
+        assert found["outcome"] == "unknown"
+        assert "no kubeconfig is given for cluster east" in found["message"]
+
+    def desired(self, addressed: ControlPlane, place: Path, *documents: Any, **keys: Any) -> Result:
+        """A run with a desired configuration beside what is there."""
+        wanted = place / "wanted.yaml"
+        wanted.write_text(anthos.desired_file(*documents))
+        admin = {"kubeconfig": str(admin_of(addressed, place)), "role": "admin"}
+        change = change_file(place, clusters={"prod-admin": admin}, **keys)
+        return preflight(f"--change={change}", f"--desired={wanted}", cwd=place, reports="desired")
+
+    def test_a_cluster_to_come_in_the_desired_configuration(self, addressed: ControlPlane, place: Path) -> None:
+        north = cluster("north", vip=ADMIN_VIP, nodes=["192.168.122.50"], pools={"p": ["203.0.113.200/29"]})
+        run = self.desired(addressed, place, namespace("cluster-north"), north, node_pool("north", "10.96.0.9"))
+        assert said(run) == {"north: control-plane VIP 192.0.2.8 and prod-admin: control-plane VIP 192.0.2.8"}
+        assert run.finding(BOOTSTRAP, "fleet")["outcome"] == "hazard"
+        assert said(run, BOOTSTRAP) == {
+            "north: node address 192.168.122.50 (in the pod range 192.168.122.0/24)",
+            "north: node address 10.96.0.9 (in the service range 10.96.0.0/27)",
+        }
+
+    def test_a_cluster_to_come_with_its_admin(self, addressed: ControlPlane, place: Path) -> None:
+        wanted = place / "north.yaml"
+        wanted.write_text(anthos.desired_file(cluster("north", vip="198.51.100.69")))
+        admin = {"kubeconfig": str(admin_of(addressed, place)), "role": "admin"}
+        change = change_file(
+            place,
+            clusters={
+                "prod-admin": admin,
+                "east": {"admin": "prod-admin"},
+                "north": {"admin": "prod-admin", "desired": "north.yaml", "upgrade": "none"},
+            },
+        )
+        run = preflight(f"--change={change}", cwd=place, reports="to-come")
+        expected = "east: address pool large 198.51.100.60 - 198.51.100.70 and north: control-plane VIP 198.51.100.69"
+        assert said(run) == {expected}
+        assert run.finding(MAINTENANCE, "north")["outcome"] == "not-applicable"
+
+    def test_a_node_pool_alone_is_part_of_its_cluster(self, addressed: ControlPlane, place: Path) -> None:
+        run = self.desired(addressed, place, node_pool("prod-admin", ADMIN_VIP, "192.168.122.9", name="more"))
+        assert said(run) == {"prod-admin: control-plane VIP 192.0.2.8 and prod-admin: node address 192.0.2.8"}
+        assert said(run, BOOTSTRAP) == {"prod-admin: node address 192.168.122.9 (in the pod range 192.168.122.0/24)"}
+
+    def test_what_is_about_to_be_mended_is_mended(self, addressed: ControlPlane, place: Path) -> None:
+        mended = cluster("prod-admin", "admin", nodes=["192.0.2.1"], vip=ADMIN_VIP, pools={"p": ["192.0.2.64/28"]})
+        run = self.desired(addressed, place, mended)
+        assert run.finding(OVERLAP, "fleet")["outcome"] == "clear"
+        assert run.finding(BOOTSTRAP, "fleet")["outcome"] == "clear"
+
+    def test_a_node_pool_of_nobody_is_unknown(self, addressed: ControlPlane, place: Path) -> None:
+        run = self.desired(addressed, place, node_pool("nowhere", "203.0.113.77"))
+        found = run.finding(OVERLAP, "fleet")
+        assert found["outcome"] == "unknown"
+        assert "NodePool of nowhere" in found["message"]
+
+    def test_bootstrap_ranges_of_the_change_file(self, addressed: ControlPlane, place: Path) -> None:
+        given = {"bootstrap-pod-cidr": "198.51.100.0/30", "bootstrap-service-cidr": "192.0.2.0/28"}
+        run = self.desired(addressed, place, EAST, parameters=given)
+        assert said(run, BOOTSTRAP) == {
+            "east: node address 198.51.100.1 (in the pod range 198.51.100.0/30)",
+            "east: node address 198.51.100.2 (in the pod range 198.51.100.0/30)",  # of its NodePool, which stays
+            "prod-admin: node address 192.0.2.1 (in the service range 192.0.2.0/28)",
+            "prod-admin: node n1 192.0.2.1 (in the service range 192.0.2.0/28)",
+        }
+        found = run.finding(BOOTSTRAP, "fleet")
+        assert "--bootstrap-cluster-pod-cidr" in found["remedy"]
+        assert "--bootstrap-cluster-service-cidr" in found["remedy"]
+
+    @pytest.mark.parametrize(
+        ("parameters", "says"),
+        [
+            ({"bootstrap-pod-cidr": "192.168.122.0/33"}, "expected a CIDR"),
+            ({"bootstrap-pod-cidr": "192.168.122.1-192.168.122.9"}, "expected a CIDR"),
+            ({"bootstrap-pod-cidr": ""}, "bootstrap-pod-cidr"),
+            ({"bootstrap-pod-cird": "192.168.122.0/24"}, "is declared by no check"),
+        ],
+    )
+    def test_wrong_parameters_are_usage_errors(
+        self, addressed: ControlPlane, place: Path, parameters: dict[str, str], says: str
+    ) -> None:
+        began = addressed.audit_position()
+        run = self.desired(addressed, place, EAST, parameters=parameters)
+        assert run.code == 4, run
+        lines = [line for line in run.out.splitlines() if line.startswith("ERROR")]
+        assert len(lines) == 1
+        assert says in lines[0]
+        assert "upgrade.yaml" in lines[0]
+        assert addressed.audit(since=began) == []
+
+
+# -- what the cluster itself says
+
+
+@pytest.fixture(scope="class")
+def healthy(fresh: ControlPlane) -> ControlPlane:
+    """An admin cluster without user clusters and without trouble, but for kubelets."""
+    fresh.apply(namespace("cluster-prod-admin"), cluster("prod-admin", "admin", nodes=["192.0.2.1"], vip=ADMIN_VIP))
+    fresh.apply(*machines("cluster-prod-admin", "192.0.2.1"))
+    fresh.apply(node("n1", "192.0.2.1", "v1.18.20"), node("n2", "192.0.2.2", "v1.19.0"))
+    return fresh
+
+
+class TestHealthyCluster:
+    def run(self, healthy: ControlPlane, place: Path, *args: str, **options: Any) -> Result:
+        return preflight(*args, *CLUSTERS, f"--kubeconfig={admin_of(healthy, place)}", cwd=place, **options)
+
+    def test_a_warning_is_go(self, healthy: ControlPlane, place: Path) -> None:
+        run = self.run(healthy, place, PROFILE)
+        assert (run.code, run.report["verdict"]) == (0, "go")
+        assert run.on("prod-admin") == {KUBELET: "warning", MAINTENANCE: "clear", SECRET: "not-applicable"}
+        assert run.on("fleet") == {BOOTSTRAP: "clear", OVERLAP: "clear"}
+        assert "n1 (v1.18.20)" in run.finding(KUBELET, "prod-admin")["message"]
+
+    def test_unless_strict(self, healthy: ControlPlane, place: Path) -> None:
+        run = self.run(healthy, place, PROFILE, "--strict")
+        assert (run.code, run.report["verdict"]) == (1, "no-go")
+
+    def test_the_kubernetes_profile_reads_its_version(self, healthy: ControlPlane, place: Path) -> None:
+        version = healthy.api.request("GET", "/version")["gitVersion"]
+        began = healthy.audit_position()
+        run = self.run(healthy, place, "--profile=kubernetes-1.19")
+        assert run.code == 0, run
+        assert run.on("prod-admin") == {KUBELET: "warning"}
+        assert run.report["upgrades"]["prod-admin"] == {"from": version, "to": "1.19"}
+        asked = [event.uri.partition("?")[0] for event in healthy.audit(since=began, user="admin")]
+        assert asked.count("/version") == 1
+
+    def test_nobody_named_is_incomplete_and_reads_no_machine(self, place: Path) -> None:
+        run = preflight(PROFILE, *CLUSTERS, cwd=place, reports="nobody")
+        assert run.code == 5, run  # as pytest has it where there is nothing to run
+        assert run.report["verdict"] == "incomplete"
+        assert (run.report["subjects"], run.report["findings"]) == ([], [])
+        told = {one["hazard"]: one["reason"] for one in run.report["coverage"]["not_examined"]}
+        assert "no cluster is named" in told[MAINTENANCE]
+        assert "neither a host nor a cluster is named" in told[OVERLAP]
+
+
+class TestOddServers:
+    """What is served otherwise than expected is read, or unknown; and only for those who need it."""
+
+    @pytest.fixture
+    def plane(self, lab_cluster: ControlPlane) -> ControlPlane:
+        lab_cluster.apply(node("n1", "192.0.2.1", "v1.21.5"))
+        return lab_cluster
+
+    def run(self, plane: ControlPlane, tmp_path: Path, *args: str) -> Result:
+        run = preflight(PROFILE, *CLUSTERS, *args, f"--kubeconfig={admin_of(plane, tmp_path)}", cwd=tmp_path)
+        assert "Traceback" not in "".join(run.texts.values())
+        return run
+
+    def healthy(self, served: str = "v1") -> list[dict[str, Any]]:
+        where = "cluster-prod-admin"
+        return [namespace(where), cluster("prod-admin", "admin", nodes=["192.0.2.1"], vip=ADMIN_VIP, served=served)]
+
+    def test_clusters_served_as_another_version(self, plane: ControlPlane, tmp_path: Path) -> None:
+        original = yaml.safe_load(crd("clusters").read_text())
+        plane.delete(original)
+        try:
+            plane.apply(served_only_as("v1alpha1", crd("clusters")))
+            plane.apply(*self.healthy("v1alpha1"), *machines("cluster-prod-admin", "192.0.2.1", maintenance=["192.0.2.1"]))
+            run = self.run(plane, tmp_path)
+        finally:
+            plane.reset()
+            plane.apply(crd("clusters"), keep=True)
+        assert run.code == 1
+        assert run.finding(MAINTENANCE, "prod-admin")["outcome"] == "hazard"
+        assert run.report["upgrades"]["prod-admin"]["from"] == "1.8.3"
+
+    def test_without_machines_only_who_needs_them_is_unknown(self, plane: ControlPlane, tmp_path: Path) -> None:
+        plane.delete(yaml.safe_load(crd("baremetalmachines").read_text()))
+        try:
+            plane.apply(*self.healthy())
+            run = self.run(plane, tmp_path)
+        finally:
+            plane.apply(crd("baremetalmachines"), keep=True)
+        assert (run.code, run.report["verdict"]) == (10, "incomplete")
+        assert {what for (what, _), how in run.outcomes.items() if how == "unknown"} == {MAINTENANCE}
+        found = run.finding(MAINTENANCE, "prod-admin")
+        assert "does not serve baremetalmachines.baremetal.cluster.gke.io" in found["message"]
+        assert run.on("fleet") == {BOOTSTRAP: "clear", OVERLAP: "clear"}
+
+    @pytest.mark.parametrize("served", [True, False])
+    @pytest.mark.parametrize("given", [(), ("--upgrade-from=1.8.3",)], ids=["read", "given"])
+    def test_a_user_clusters_own_kubeconfig_by_mistake(
+        self, plane: ControlPlane, tmp_path: Path, served: bool, given: tuple[str, ...]
+    ) -> None:
+        documents = [yaml.safe_load(one.read_text()) for one in BARE_METAL]
+        if not served:
+            plane.delete(*documents)
+        try:
+            run = self.run(plane, tmp_path, *given)
+        finally:
+            plane.apply(*documents, keep=True)
+        assert (run.code, run.report["verdict"]) == (10, "incomplete")
+        assert run.on("prod-admin") == {MAINTENANCE: "unknown", SECRET: "unknown", KUBELET: "clear"}
+        assert run.on("fleet") == {BOOTSTRAP: "unknown", OVERLAP: "unknown"}
+        reason = "0 clusters.baremetal.cluster.gke.io listed" if served else "does not serve clusters.baremetal"
+        assert reason in run.finding(OVERLAP, "fleet")["message"]
+        if not given:
+            assert "the version before the upgrade is not known" in run.finding(MAINTENANCE, "prod-admin")["message"]

@@ -132,10 +132,10 @@ class Machine:
             folder, _, name = pattern.rpartition("/")
             for path, text in sorted(inside.items()):
                 its_folder, _, its_name = path.rpartition("/")
+                if text is DENIED and folder and not its_folder and fnmatchcase(its_name, folder):
+                    return _answer(read, "", f"{path}: Permission denied\n", 4)
                 if not (fnmatchcase(its_folder, folder) and bool(folder) == bool(its_folder)):
                     continue
-                if text is DENIED and not its_folder and folder and fnmatchcase(its_name, folder):
-                    return _answer(read, "", f"{path}: Permission denied\n", 4)
                 if fnmatchcase(its_name, name) and not its_name.startswith("."):
                     shown, rc = ("", 1) if text is DENIED else (text, 0)
                     err += f"cat: {path}: Permission denied\n" if rc else ""

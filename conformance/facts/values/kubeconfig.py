@@ -191,7 +191,8 @@ def _entries(document: Mapping[str, Any], key: str, inner: str) -> Iterator[tupl
         name, body = _text(entry, "name", place), entry.get(inner) or {}
         if not isinstance(body, Mapping):
             raise _expected(f"{place}.{inner}", "a mapping")
-        if not name or name in names:  # the client refuses a repeated one, too
+        # The client refuses a repeated one, too. An empty one is what kubeadm's cluster-info has.
+        if "name" not in entry or name in names:
             raise _expected(f"{place}.name", "a name of its own")
         names.add(name)
         yield f"{place}.{inner}", name, body

@@ -75,7 +75,13 @@ def test_output_is_kept_byte_for_byte(shell: list[str], tmp_path: Path) -> None:
 
 
 def test_reads_have_no_standard_input_and_do_not_change_each_other(shell: list[str]) -> None:
-    reads = [command("cat"), command("cd /"), command("exit 4"), command("LEFT=behind"), command('echo "$PWD $LEFT $#"')]
+    reads = [
+        command("cat"),
+        command("cd /"),
+        command("exit 4"),
+        command("LEFT=behind"),
+        command('echo "$PWD $LEFT $#"'),
+    ]
     answers = run(shell, reads).answers()
     assert out(answers["cat"]) == ""
     assert answers["exit 4"].require()["rc"] == 4
@@ -153,7 +159,10 @@ def test_size_limit(shell: list[str], bounds: dict[str, float]) -> None:
     for one in (flood, more):
         problem = answers[one.key].problem
         assert problem is not None
-        assert (problem.kind, problem.message) == ("cut-off", f"`{one.key}` was cut off: it printed more than 5,000 bytes")
+        assert (problem.kind, problem.message) == (
+            "cut-off",
+            f"`{one.key}` was cut off: it printed more than 5,000 bytes",
+        )
     assert len(out(answers[most.key])) == 5000
     assert out(answers["echo after"]) == "after\n"
 
@@ -262,6 +271,25 @@ def test_a_shell_that_does_not_run_the_script_is_quoted() -> None:
     assert messages == {"/bin/sh did not run there: This account is currently not available."}
 
 
+@pytest.mark.parametrize("status", [0, 1])
+def test_an_answer_counts_when_its_errors_have_come_too(status: int) -> None:
+    absent = file("/absent")
+    rounds = Rounds([absent, command("yes", limit=10)], sudo=False)
+    assert rounds.next()
+    nonce = rounds.parser.nonce
+    rounds.stderr(f"\n{nonce} b 0 -\ncat: /absent: No such ".encode())
+    rounds.stdout(f"\n{nonce} b 0 -\n\n{nonce} e 0 {status}\n\n{nonce} b 1 -\n{'y' * 100}".encode())
+    assert rounds.over
+    rounds.end()
+    again = rounds.next()
+    assert (again is not None) == (status != 0)
+    if again:
+        assert "yes" not in again
+        _pump(["sh", "-s"], again.encode(), rounds, Lifeline(60))
+        rounds.end()
+        assert absent.extract(rounds.answers()[absent.key]) is None
+
+
 def test_a_read_that_kills_its_shell_is_the_only_one_lost(shell: list[str]) -> None:
     answers = run(shell, [command("echo 1"), command("kill -9 $PPID; sleep 1"), command("echo 2")]).answers()
     assert out(answers["echo 1"]) == "1\n"
@@ -286,7 +314,9 @@ def test_nothing_is_written(shell: list[str], tmp_path: Path, monkeypatch: pytes
 NONCE = "0123456789abcdef" * 2
 READS = [command("a"), files("/d", "*"), command("c", timeout=3.0)]
 _PIECES = st.sampled_from([b"\n", NONCE.encode(), b" ", b"b 1 -", b"file x", f"\n{NONCE[:20]}".encode(), b"\xff\x00"])
-BODIES = st.lists(_PIECES | st.binary(max_size=20), max_size=8).map(b"".join).filter(lambda body: b" b 1 -\n" not in body)
+BODIES = (
+    st.lists(_PIECES | st.binary(max_size=20), max_size=8).map(b"".join).filter(lambda body: b" b 1 -\n" not in body)
+)
 
 
 @given(st.lists(BODIES, min_size=8, max_size=8), st.lists(st.integers(0, 10**6)), st.lists(st.integers(0, 10**6)))

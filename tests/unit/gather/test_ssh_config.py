@@ -115,7 +115,9 @@ def test_configuration() -> None:
 def test_settings_override_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("x")
     config = "IdentityFile other\nUserKnownHostsFile other\n"
-    got = target("ssh://node", config, identity_file=tmp_path / "key", known_hosts=tmp_path / "known", connect_timeout=7)
+    got = target(
+        "ssh://node", config, identity_file=tmp_path / "key", known_hosts=tmp_path / "known", connect_timeout=7
+    )
     assert got.identity_files == (tmp_path / "key",)
     assert got.known_hosts == (tmp_path / "known",)
     assert got.connect_timeout == 7
@@ -128,7 +130,9 @@ def test_without_a_file_the_one_of_the_user_is_read() -> None:
 
 def test_includes() -> None:
     ssh = Path.home() / ".ssh"
-    (ssh / "config").write_text("Include conf.d/*.conf\nHost inner\n Include extra\n Port 2000\nHost node\n User last\n")
+    (ssh / "config").write_text(
+        "Include conf.d/*.conf\nHost inner\n Include extra\n Port 2000\nHost node\n User last\n"
+    )
     (ssh / "conf.d").mkdir()
     (ssh / "conf.d/a.conf").write_text("Host node\n User first\n")
     (ssh / "conf.d/b.conf").write_text("Host node\n User second\n Port 1000\n")
@@ -197,7 +201,9 @@ def key(path: Path, *options: str, kind: str = "ed25519") -> Path:
 
 
 def test_settings_that_are_fine(tmp_path: Path) -> None:
-    settings = SshSettings(identity_file=key(tmp_path / "key"), known_hosts=tmp_path / "key.pub", config=Path("/dev/null"))
+    settings = SshSettings(
+        identity_file=key(tmp_path / "key"), known_hosts=tmp_path / "key.pub", config=Path("/dev/null")
+    )
     check_settings(["ssh://node", "local://", "docker://one", "kubectl://pod?namespace=x"], settings)
     check_settings([], SshSettings(config=Path("/nowhere")))
 
@@ -225,7 +231,7 @@ def test_unusable_keys(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("this is no key\n")
     assert "text is not a usable private key" in said(tmp_path / "text")
     assert "is a public key, and the agent does not hold" in said(key(tmp_path / "k").with_suffix(".pub"))
-    assert "is not a file" in said(tmp_path)
+    assert "cannot be read: Is a directory" in said(tmp_path)
     if os.geteuid() != 0:
         path.chmod(0)
         assert "cannot be read: Permission denied" in said(path)
