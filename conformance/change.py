@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conformance.documents import Entry, InvalidDocument, load
+from conformance.hazards import Target
 from conformance.versions import InvalidVersion, Version
 
 __all__ = ["Change", "Cluster", "Host", "NodesOf", "Ssh", "Upgrade", "load_change"]
@@ -135,7 +136,7 @@ def load_change(path: Path) -> Change:
     parameters = {name: _scalar(entry) for name, entry in top["parameters"].items()}
     return Change(
         profile=top["profile"].text() if "profile" in top else None,
-        upgrade=_upgrade(top["upgrade"]),
+        upgrade=_upgrade_of_all(top["upgrade"]),
         hosts=hosts,
         nodes=tuple(nodes),
         clusters=clusters,
@@ -154,10 +155,28 @@ def _scalar(entry: Entry) -> str:
 
 
 def _path(entry: Entry, base: Path) -> Path:
-    return base / Path(entry.text()).expanduser()
+    try:
+        return base / expanded(entry.text())
+    except InvalidDocument as error:
+        entry.fail(str(error))
+        raise
+
+
+def expanded(text: str) -> Path:
+    """A path as somebody wrote it, ``~`` and ``~name`` resolved.
+
+    :raises InvalidDocument: nobody of that name has a home.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        msg = f"{text}: whose home directory that is cannot be told"
+        raise InvalidDocument(msg) from None
 
 
 def _subject_name(entry: Entry, name: str) -> str:
+    if name == Target.FLEET:
+        entry.fail(f"{name!r} is what findings about several subjects at once are called; choose another name")
     if not _NAME.fullmatch(name):
         entry.fail(f"{name!r} cannot be the name of a subject: use letters, digits, '.', '-', '_' and '@'")
     return name
@@ -181,6 +200,12 @@ def _upgrade(entry: Entry) -> Upgrade:
         return Upgrade(none=True)
     entry.keys(("from", "to"))
     return Upgrade(version_of(entry["from"]), version_of(entry["to"]))
+
+
+def _upgrade_of_all(entry: Entry) -> Upgrade:
+    if entry.value == "none":
+        entry.fail("only a cluster can stay as it is (`upgrade: none`); expected from and to, or nothing")
+    return _upgrade(entry)
 
 
 def _cluster(name: str, entry: Entry, base: Path) -> Cluster:
@@ -262,7 +287,7 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
     kubeconfig, context = options.get("kubeconfig"), options.get("kube_context")
     if kubeconfig or context:
         name = str(options.get("cluster_name") or context or kubeconfig)
-        clusters = {name: Cluster(name, Path(kubeconfig).expanduser() if kubeconfig else None, context)}
+        clusters = {name: Cluster(name, expanded(kubeconfig) if kubeconfig else None, context)}
         hosts = {k: replace(h, cluster=None if "workstation" in h.roles else name) for k, h in hosts.items()}
     if options.get("desired"):
         paths = tuple(Path(one) for one in options["desired"])
@@ -272,9 +297,9 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
         clusters = {key: replace(one, desired=paths) for key, one in clusters.items()}
     ssh = change.ssh
     if options.get("ssh_config"):
-        ssh = replace(ssh, config=Path(options["ssh_config"]).expanduser())
+        ssh = replace(ssh, config=expanded(options["ssh_config"]))
     if options.get("ssh_identity_file"):
-        ssh = replace(ssh, identity_file=Path(options["ssh_identity_file"]).expanduser())
+        ssh = replace(ssh, identity_file=expanded(options["ssh_identity_file"]))
     if options.get("sudo"):
         ssh = replace(ssh, sudo=True)
     return replace(

@@ -36,6 +36,8 @@ _Loader.yaml_implicit_resolvers = {
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            raise yaml.constructor.ConstructorError(None, None, "write << out: merge keys are refused", key_node.start_mark)
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
             problem = f"the key {key!r} is not text: put it in quotes"
@@ -43,7 +45,6 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
         seen.add(key)
-    loader.flatten_mapping(node)
     return {
         loader.construct_object(key, deep=True): loader.construct_object(value, deep=True)
         for key, value in node.value
@@ -73,6 +74,10 @@ def load(path: Path) -> Entry:
         raise InvalidDocument(msg) from None
     except RecursionError:
         msg = f"{path}: not valid YAML: nested too deeply"
+        raise InvalidDocument(msg) from None
+    except Exception:
+        # What PyYAML's constructors let through for a value that does not fit its tag, such as !!int "".
+        msg = f"{path}: not valid YAML: a value does not fit its tag"
         raise InvalidDocument(msg) from None
     entry = Entry(str(path), "", content)
     if content is None:

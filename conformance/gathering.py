@@ -14,7 +14,7 @@ from conformance.facts.resolve import needs_of
 from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered, HostJob, Progress, SshSettings
 from conformance.gather.jobs import Run as RunCommand
 from conformance.plan import Plan, Rehearsal
-from conformance.reads import HostRead, Listing
+from conformance.reads import HostRead, Listing, Named
 from conformance.reads.projection import covers
 from conformance.run import Run, now_text
 
@@ -46,6 +46,7 @@ def fill(run: Run, announce: Announce) -> None:
     run.snapshot.suite = __version__
     if run.scouting_facts():
         _gather(run, run.scouting_plan(), announce, "versions and nodes")
+        run.settle()  # what was asked for before remembers that nothing was read yet
         run.expand()
     plan = run.plan()
     run.read_desired(plan)
@@ -70,7 +71,13 @@ def _gather(run: Run, plan: Plan, announce: Announce, what: str) -> None:
     progress = announce(f"{what} of {words}" if what else words, len(hosts) + len(clusters))
     host_jobs = [HostJob(name, run.change.hosts[name].connection, tuple(reads)) for name, reads in hosts.items()]
     cluster_jobs = [
-        ClusterJob(name, run.change.clusters[name].kubeconfig, run.change.clusters[name].context, tuple(reads))
+        ClusterJob(
+            name,
+            run.change.clusters[name].kubeconfig,
+            run.change.clusters[name].context,
+            tuple(reads),
+            _listed(run, name, reads),
+        )
         for name, reads in clusters.items()
     ]
     _keep(run, _side_by_side(run, host_jobs, cluster_jobs, progress))
@@ -81,6 +88,12 @@ def _open(run: Run, name: str, reads: tuple[Any, ...]) -> tuple[Any, ...]:
     held = run.snapshot.answers.get(name, {})
     missing = {one.key for one in reads if one.key not in held or _too_narrow(one, held[one.key])}
     return tuple(one for one in reads if one.key in missing)
+
+
+def _listed(run: Run, name: str, reads: tuple[Any, ...]) -> dict[str, Answer]:
+    """The listings that steps among the reads range over and that were made already."""
+    found = {one.over.resource: run.snapshot.answer(name, one.over.key) for one in reads if isinstance(one, Named)}
+    return {resource: answer for resource, answer in found.items() if answer is not None}
 
 
 def _too_narrow(read: Any, answer: Answer) -> bool:

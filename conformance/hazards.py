@@ -235,6 +235,8 @@ def hazard(
             parameters=dict(parameters or {}),
             settled=dict(settled or {}),
         )
+    except InvalidHazard:
+        raise
     except ValueError as error:
         msg = f"hazard {id}: {error}"
         raise InvalidHazard(msg) from None

@@ -55,6 +55,9 @@ class CheckFile(pytest.Module):
             # No originalname: pytest would make the node id of it, without what tells the subjects apart.
             item = CheckItem.from_parent(self, name=f"{name}[{label}]", callobj=function, fixtureinfo=info)
             item.case, item.run, item.place = case, self.run, place
+            if (own := getattr(item, "_id", None)) is not None:
+                # pytest >= 9.2 compares ids by their parts (--lf), of which what stands in brackets is one.
+                item._id = type(own).parse(item.nodeid)  # noqa: SLF001 - it would take a whole parametrization
             if info is None:
                 info = item._fixtureinfo  # noqa: SLF001 - the same for every subject, and dear to compute
                 light = item.needs_nothing_of_pytest()
@@ -104,21 +107,36 @@ class CheckItem(pytest.Function):
         self.own_markers.extend(getattr(pytest.mark, _mark(one)).mark for one in case.hazard.on)
         self.keywords.update({mark.name: mark for mark in self.own_markers})
 
+    def settle(self) -> str | None:
+        """Decide a light item: None where the check has decided, else why it does not apply."""
+        if self.case.ruled_out is not None:
+            return self.case.ruled_out
+        try:
+            self._prepare()
+            super().runtest()
+        except NotApplicable as failure:
+            return failure.reason
+        self._require_all_members()
+        return None
+
     def setup(self) -> None:
         """Make the facts that the check names; one that cannot be read is an error here, never a pass."""
+        if self.case.ruled_out is not None:
+            pytest.skip(self.case.ruled_out)
+        try:
+            self._prepare()
+        except NotApplicable as failure:
+            pytest.skip(failure.reason)
+
+    def _prepare(self) -> None:
         case = self.case
-        if case.ruled_out is not None:
-            pytest.skip(case.ruled_out)
         if case.undecided is not None:
             raise Unreadable(case.undecided, subject=case.subject.name)
         names = needs_of(self.obj)
-        try:
-            if all(name in BUILT_IN or isinstance(case.check.scope.get(name), Fact) for name in names):
-                self.funcargs.update({name: self.give(name) for name in names})
-            else:
-                super().setup()
-        except NotApplicable as failure:
-            pytest.skip(failure.reason)
+        if self.light or all(name in BUILT_IN or isinstance(case.check.scope.get(name), Fact) for name in names):
+            self.funcargs.update({name: self.give(name) for name in names})
+        else:
+            super().setup()
 
     def give(self, name: str) -> Any:
         """The value of a fact or of one of the names that every check may ask for.
@@ -144,21 +162,21 @@ class CheckItem(pytest.Function):
 
     def runtest(self) -> None:
         """Let the check decide."""
-        if self.light:
-            self.setup()
         try:
             super().runtest()
         except NotApplicable as failure:
             pytest.skip(failure.reason)
-        except Unreadable:
-            # A check that has seen nothing can only guess why; what could not be read of the members is the reason.
-            unread = self._unread_members()
-            if unread:
-                raise Unreadable(f"not everything could be read: {_told(unread)}") from None
-            raise
+        self._require_all_members()
+
+    def _require_all_members(self) -> None:
+        """Let no check pass that has not seen every member of the fleet.
+
+        :raises Unreadable: it has not.
+        """
         unread = self._unread_members()
         if unread:
-            raise Unreadable(f"nothing found, but not everything could be read: {_told(unread)}")
+            reasons = sorted({f"{name}: {why.reason}" for name, why in unread.items()})
+            raise Unreadable(f"nothing found, but not everything could be read: {'; '.join(reasons)}")
 
     def _unread_members(self) -> dict[str, Unreadable]:
         """Members of the fleet that a check which passed has not seen."""
@@ -179,9 +197,9 @@ class CheckItem(pytest.Function):
 
 
 def _ranges(thing: Any) -> bool:
-    """Whether a fact is, or may be, made from `every` member's."""
+    """Whether a fact, or a plain fixture, is or may be made from `every` member's."""
     if not isinstance(thing, Fact):
-        return False
+        return thing is not None
     return thing.kind != "host" and (bool(thing.needs) or any(isinstance(one, Every) for one in thing.sources))
 
 
@@ -200,21 +218,36 @@ def _reason(error: BaseException) -> str:
 
 def decide(item: CheckItem) -> None:
     """Run a light item: one phase instead of three. What it prints is kept in its report, as pytest would."""
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reraise: tuple[type[BaseException], ...] = (pytest.exit.Exception, KeyboardInterrupt)
     with redirect_stdout(StringIO()) as out, redirect_stderr(out):
-        call = pytest.CallInfo.from_call(item.runtest, when="call", reraise=reraise)
+        call = pytest.CallInfo.from_call(item.settle, when="call", reraise=reraise)
     if out.getvalue():
         item.add_report_section("call", "stdout", out.getvalue())
-    report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-    item.ihook.pytest_runtest_logreport(report=report)
+    if call.excinfo is None and call.result is not None:
+        report = _ruled_out(item, call, call.result)
+    else:
+        report = hook.pytest_runtest_makereport(item=item, call=call)
+    hook.pytest_runtest_logreport(report=report)
     if call.excinfo is not None and report.failed:
-        item.ihook.pytest_exception_interact(node=item, call=call, report=report)
-    if item.run.shows_all or getattr(report, "preflight", {}).get("outcome") not in ("clear", "not-applicable"):
+        hook.pytest_exception_interact(node=item, call=call, report=report)
+    if item.run.shows_all or report.outcome == "failed" or hasattr(report, "wasxfail"):
         # pytest-html lists an item when it is torn down.
         end = pytest.TestReport(item.nodeid, item.location, {}, "passed", None, "teardown")
-        item.ihook.pytest_runtest_logreport(report=end)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        hook.pytest_runtest_logreport(report=end)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+def _ruled_out(item: CheckItem, call: pytest.CallInfo[Any], reason: str) -> pytest.TestReport:
+    """The report of a check that does not apply, as pytest makes it of a skip - without a traceback to look into."""
+    file, line, _ = item.location
+    where = (file, (line or 0) + 1, f"Skipped: {reason}")
+    report = pytest.TestReport(
+        item.nodeid, item.location, {}, "skipped", where, "call", duration=call.duration, start=call.start, stop=call.stop
+    )
+    report.preflight = _finding(item.case, Outcome.NOT_APPLICABLE, message=reason).to_dict()  # type: ignore[attr-defined]
+    return report
 
 
 def finding_of(item: CheckItem, call: pytest.CallInfo[Any]) -> Finding | None:

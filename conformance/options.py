@@ -122,12 +122,12 @@ def _make_run(config: pytest.Config) -> Any:
     run = Run(profile, library, change, Situation(option("--situation")), snapshot, replay=bool(kept))
     if not kept:
         run.change = with_default_subject(_with_usual_cluster(run), cluster=False)
-    run.settle()
+        run.settle()
     run.check_parameters()
     if not kept:
         stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only"))
         _check_connections(run, stays=stays)
-    run.plan(undecided=True)  # a check that names what can never be given is an error before anything is read
+        run.plan(undecided=True)  # a check that names what can never be given is an error before anything is read
     return run
 
 
@@ -151,9 +151,10 @@ def _overrides(config: pytest.Config, *, replay: bool) -> dict[str, Any]:
         options["kubeconfig"] = given("--kubeconfig")
         options["kube_context"] = given("--kube-context")
         if options["kubeconfig"] or options["kube_context"]:
+            from conformance.change import expanded
             from conformance.gather.kubeconfig import check_kubeconfig, default_context_name
 
-            path = Path(options["kubeconfig"]).expanduser() if options["kubeconfig"] else None
+            path = expanded(options["kubeconfig"]) if options["kubeconfig"] else None
             check_kubeconfig(path, options["kube_context"])
             options["cluster_name"] = options["kube_context"] or default_context_name(path)
     return options

@@ -58,12 +58,16 @@ class Pack:
     package: str
     checks: Path
     profiles: tuple[Path, ...]
+    #: Whether the folders of `checks` hold checks too; not so beside a profile, which may lie anywhere.
+    deep: bool = True
 
     def modules(self) -> Iterator[Path]:
         """The files that hold checks, in a fixed order."""
-        yield from sorted(
-            one for one in self.checks.rglob("check_*.py") if not any(p.startswith(".") for p in one.parts)
-        )
+        files = self.checks.rglob("check_*.py") if self.deep else self.checks.glob("check_*.py")
+        for path in sorted(files):
+            # Hidden below the pack, that is: the pack itself may well lie in somebody's ~/.local or .venv.
+            if not any(part.startswith(".") for part in path.relative_to(self.checks).parts):
+                yield path
 
     def profile_files(self) -> Iterator[Path]:
         """The profile files of the pack, in a fixed order."""
@@ -79,13 +83,17 @@ def builtin_pack() -> Pack:
 
 
 def pack_beside(profile: Path) -> Pack:
-    """The pack in the directory of a profile file (or above it, where the file lies in ``profiles/``)."""
+    """The pack in the directory of a profile file (or above it, where the file lies in ``profiles/``).
+
+    Its checks are those in the folder ``checks``; without one, those right in the directory.
+    """
     directory = profile.resolve().parent
     root = directory.parent if directory.name == "profiles" else directory
-    checks = root / "checks" if (root / "checks").is_dir() else root
+    deep = (root / "checks").is_dir()
+    checks = root / "checks" if deep else root
     digest = hashlib.sha256(str(checks).encode()).hexdigest()[:8]
     word = re.sub(r"\W", "_", root.name)
-    return Pack(root.name, f"conformance_pack_{word}_{digest}", checks, (directory,))
+    return Pack(root.name, f"conformance_pack_{word}_{digest}", checks, (directory,), deep=deep)
 
 
 def installed_packs() -> Iterator[Pack]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from conformance.change import version_of
+from conformance.change import expanded, version_of
 from conformance.documents import Entry, InvalidDocument, load
 from conformance.packs import Pack, builtin_pack, installed_packs, pack_beside
 from conformance.versions import Version
@@ -61,7 +61,7 @@ class Library:
         :raises InvalidDocument: the file is wrong, with path and what was expected.
         """
         if "/" in name_or_file or name_or_file.endswith((".yaml", ".yml")):
-            file = Path(name_or_file).expanduser()
+            file = expanded(name_or_file)
             if not file.is_file():
                 msg = f"--profile {name_or_file}: no such file"
                 raise UnknownProfile(msg)

@@ -147,8 +147,6 @@ class Run:
 
         :raises InvalidDocument: a found name is taken by another subject.
         """
-        # The facts as they were remember that nothing was read yet.
-        self.facts = Facts(self.inventory, self.snapshot.answer, scope_of)
         clusters, hosts = dict(self.change.clusters), dict(self.change.hosts)
         discover = self._profile_fact(self.profile.discover, "discover")
         if discover and self.change.file is None:
@@ -167,6 +165,9 @@ class Run:
                 if host.name in clusters:
                     msg = f"node {host.name} of {group.cluster} has the name of a cluster; rename the cluster"
                     raise InvalidDocument(msg)
+                if host.name in hosts and hosts[host.name].cluster != group.cluster:
+                    # Nodes of two clusters may be called alike; none may be lost.
+                    host = replace(host, name=f"{group.cluster}/{host.name}")  # noqa: PLW2901 - the same host
                 hosts.setdefault(host.name, host)
         if clusters != self.change.clusters or hosts != self.change.hosts:
             self.change = replace(self.change, clusters=clusters, hosts=hosts)

@@ -67,7 +67,7 @@ def checks_by_hazard(checks: Iterable[Check]) -> Mapping[str, tuple[Check, Hazar
     table: dict[str, tuple[Check, Hazard]] = {}
     for check in checks:
         for hazard in check.hazards:
-            if hazard.id in table and table[hazard.id][0].function is not check.function:
+            if hazard.id in table and table[hazard.id][1] is not hazard:
                 other = table[hazard.id][0].path
                 msg = f"hazard {hazard.id} is declared twice: in {other} and in {check.path}; ids must be unique"
                 raise InvalidDocument(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ class Session:
         for mark in own_marks():
             config.addinivalue_line("markers", mark)
         self._aim()
-        self.run.tracebacks = config.option.tbstyle not in ("auto", "no", "line")
+        self.run.tracebacks = getattr(config.option, "tbstyle", "auto") not in ("auto", "no", "line")
         self._register_fixtures()
         if not self.worker:
             self._claim_reports()
@@ -99,6 +100,11 @@ class Session:
         self._gathered = True
         self._gather()
         self.run.shows_all = len(self.run.selection.cases) <= _ROWS
+        if not self.run.shows_all:
+            # What was read stays until the end: looking through it for garbage again and again is time lost.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(100_000, 20, 20)
 
     def _gather(self) -> None:
         if not self.worker and not self.config.option.collectonly:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from conformance.change import Change
+from conformance.documents import InvalidDocument
 from conformance.hazards import Target
 
 __all__ = ["FLEET_NAME", "Inventory", "Subject"]
@@ -60,8 +61,13 @@ class Inventory(Mapping[str, Subject]):
     """All subjects of a run by name, in the order of the change; the fleet is the last."""
 
     def __init__(self, subjects: Iterable[Subject]) -> None:
-        self._subjects = {one.name: one for one in subjects}
-        self._subjects[FLEET_NAME] = Subject(FLEET_NAME, "fleet")
+        self._subjects: dict[str, Subject] = {}
+        for one in (*subjects, Subject(FLEET_NAME, "fleet")):
+            if one.name in self._subjects:
+                other = self._subjects[one.name].kind
+                msg = f"{one.name!r} would be the name of a {other} and of a {one.kind}: give names of their own (--change)"
+                raise InvalidDocument(msg)
+            self._subjects[one.name] = one
         self.ids = _unique_ids(self._subjects.values())
         #: The hosts and the clusters, in the order of the change.
         self.hosts = [one for one in self._subjects.values() if one.kind == "host"]
@@ -73,7 +79,10 @@ class Inventory(Mapping[str, Subject]):
 
     @classmethod
     def of(cls, change: Change) -> Inventory:
-        """The subjects that a change names."""
+        """The subjects that a change names.
+
+        :raises InvalidDocument: two of them have the same name.
+        """
         hosts = [Subject(one.name, "host", one.roles, one.cluster) for one in change.hosts.values()]
         clusters = [
             Subject(

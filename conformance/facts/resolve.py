@@ -220,6 +220,11 @@ class Facts:
             return source.extract(answer)
         except Unreadable as failure:
             raise Unreadable(failure.reason, read=source.key, subject=asked.name) from None
+        except NotApplicable:
+            raise
+        except Exception as error:
+            reason = f"the stored answer of `{source.key}` is damaged ({type(error).__name__}): gather again"
+            raise Unreadable(reason, read=source.key, subject=asked.name) from None
 
     def _members(self, source: Every, place: Subject) -> Members:
         values: dict[str, Any] = {}
@@ -238,9 +243,12 @@ class Facts:
         """Members behind the named facts that could not be read, at any depth: name -> why."""
         unread: dict[str, Unreadable] = {}
         for name in names:
-            fact = scope.get(name)
-            if isinstance(fact, Fact):
-                self._collect_unread(fact, subject, unread)
+            thing = scope.get(name)
+            if isinstance(thing, Fact):
+                self._collect_unread(thing, subject, unread)
+            elif thing is not None:
+                inner = [one for one in fixture_needs(thing) if one != name and one not in _PYTEST_OWN]
+                unread.update(self.unread_members(inner, scope, subject))
         return unread
 
     def _collect_unread(self, fact: Fact, subject: Subject, unread: dict[str, Unreadable]) -> None:

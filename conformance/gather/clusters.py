@@ -23,9 +23,9 @@ from conformance.gather.failures import Failed
 from conformance.gather.http import JSON, Got, Requester
 from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered, Progress
 from conformance.gather.kubeconfig import InvalidKubeconfigFile, load
-from conformance.gather.listing import Listed, Request, listings_of, read_listing, read_object, targets_of
+from conformance.gather.listing import Listed, Request, held_listing, listings_of, read_listing, read_object, targets_of
 from conformance.gather.tasks import Tasks, after
-from conformance.reads import ClusterRead, Desired, Named, Path
+from conformance.reads import Desired, Named, Path
 
 __all__ = ["gather_clusters"]
 
@@ -98,7 +98,7 @@ def _gathered(
         return Gathered.nothing(keys, "error", message, time.monotonic() - started)
     until = started + settings.deadline
     requester = Requester(api, connection, settings.connect_timeout, settings.read_timeout, until)
-    gathering = _Gathering(job.reads, listings, requester, settings)
+    gathering = _Gathering(job, listings, requester, settings)
     answers = gathering.run(f"cluster-{job.subject}")
     api.close()
     notes: dict[str, Any] = {
@@ -123,14 +123,20 @@ class _Gathering:
 
     def __init__(
         self,
-        reads: Iterable[ClusterRead],
+        job: ClusterJob,
         listings: Mapping[str, Request],
         requester: Requester,
         settings: ClusterSettings,
     ) -> None:
-        self._paths = {read.key: read for read in reads if isinstance(read, Path)}
-        self._named = {read.key: read for read in reads if isinstance(read, Named)}
-        self._listings = listings
+        self._paths = {read.key: read for read in job.reads if isinstance(read, Path)}
+        self._named = {read.key: read for read in job.reads if isinstance(read, Named)}
+        #: What an earlier round has listed for the steps of this one.
+        self._held = {
+            resource: held
+            for resource, request in listings.items()
+            if (held := held_listing(request, job.listed.get(resource))) is not None
+        }
+        self._listings = {resource: one for resource, one in listings.items() if resource not in self._held}
         self._requester = requester
         self._settings = settings
         self._answers: dict[str, Answer] = {}
@@ -151,7 +157,9 @@ class _Gathering:
         for group, plural in [*pairs, *((one.group, one.plural) for one in self._named.values())]:
             wanted.setdefault(group, set()).add(plural)
         self._groups = {group: Future() for group in wanted}
-        self._lists = {resource: Future() for resource in self._listings}
+        self._lists = {resource: Future() for resource in (*self._listings, *self._held)}
+        for resource, held in self._held.items():
+            self._lists[resource].set_result(held)
         for request in self._listings.values():
             after([self._groups[request.group]], self._tasks, partial(self._list, request))
         for named in self._named.values():

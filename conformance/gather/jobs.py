@@ -64,6 +64,8 @@ class ClusterJob:
     kubeconfig: Path | None
     context: str | None
     reads: tuple[ClusterRead, ...]
+    #: Resource -> the answer of an earlier listing, for steps over it: nothing is listed twice.
+    listed: Mapping[str, Answer] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

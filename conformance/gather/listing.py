@@ -20,9 +20,9 @@ from conformance.gather.http import Got, Requester, TooLarge
 from conformance.gather.wording import plain
 from conformance.reads import InvalidRead, Listing, Named
 from conformance.reads.clusters import Reduction
-from conformance.reads.projection import project, smallest, tree_of, value_at
+from conformance.reads.projection import covers, project, smallest, tree_of, value_at
 
-__all__ = ["Listed", "Request", "Target", "listings_of", "read_listing", "read_object", "targets_of"]
+__all__ = ["Listed", "Request", "Target", "held_listing", "listings_of", "read_listing", "read_object", "targets_of"]
 
 #: How often a list is begun anew after its continuation has expired (410).
 RESTARTS: Final = 2
@@ -87,6 +87,17 @@ def listings_of(reads: Iterable[object]) -> dict[str, Request]:
             else:
                 request.add(over, over.keep)
     return requests
+
+
+def held_listing(request: Request, answer: Answer | None) -> Listed | Failed | None:
+    """What an earlier listing gave for the steps over it; None where it must be made (again)."""
+    if request.keys or answer is None:
+        return None
+    if answer.problem is not None:
+        return Failed(answer.problem.kind, answer.problem.message)
+    if answer.value is None or covers(answer.value["keep"], request.keep or ()):
+        return None
+    return Listed({}, answer.value["objects"])
 
 
 def read_listing(requester: Requester, served: Served, request: Request, page_size: int, until: float) -> Listed:

@@ -140,7 +140,8 @@ def _decided(run: Run, hazard: str) -> Any:
 
 
 def _outcome(item: Any) -> Finding:
-    for when, phase in (("setup", item.setup), ("call", item.runtest)):
+    # A light item makes its facts in its only phase, as `conformance.items.decide` runs it.
+    for when, phase in (("call", item.runtest),) if item.light else (("setup", item.setup), ("call", item.runtest)):
         finding = finding_of(item, pytest.CallInfo.from_call(phase, when))
         if finding is not None:
             return finding
