@@ -133,7 +133,7 @@ def load_change(path: Path) -> Change:
     if both:
         top["hosts"].fail(f"{both[0]!r} names a host and a cluster; a subject's name must be unique")
     examine = tuple(one.one_of(("hosts", "clusters")) for one in top["examine"].each()) or ("hosts", "clusters")
-    parameters = {name: _scalar(entry) for name, entry in top["parameters"].items()}
+    parameters = {name: scalar(entry) for name, entry in top["parameters"].items()}
     return Change(
         profile=top["profile"].text() if "profile" in top else None,
         upgrade=_upgrade_of_all(top["upgrade"]),
@@ -148,7 +148,8 @@ def load_change(path: Path) -> Change:
     )
 
 
-def _scalar(entry: Entry) -> str:
+def scalar(entry: Entry) -> str:
+    """The value of a parameter as text."""
     if isinstance(entry.value, bool):
         return "true" if entry.value else "false"
     return entry.text()

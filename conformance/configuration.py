@@ -27,7 +27,8 @@ def documents_of(path: Path) -> list[Mapping[str, Any]]:
     except OSError as error:
         msg = f"--desired {path}: cannot be read: {error.strerror}"
         raise InvalidDocument(msg) from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except Exception as error:
+        # Beside YAMLError, what PyYAML lets through for a value that does not fit its tag.
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         msg = f"--desired {path}: not valid YAML{where}: expected the configuration that is about to be applied"

@@ -20,7 +20,8 @@ def evidence_of(reads: Iterable[Planned], lines: Iterable[str], answer_of: Answe
     """Each read behind a finding with its deciding lines.
 
     :param lines: the lines that the check named; each is put beside the read whose answer holds it. A line that
-        stands in no answer as it is - one that describes an object of a cluster - goes with the cluster's read.
+        stands in no answer as it is - one that describes an object of a cluster - goes with the cluster's read, and
+        with the one of that very resource where the line begins with its name: ``node wk-1: ...``.
     """
     lines = [line[:_LONGEST_LINE] for line in dict.fromkeys(lines)]
     found: list[tuple[Planned, list[str]]] = []
@@ -36,9 +37,15 @@ def evidence_of(reads: Iterable[Planned], lines: Iterable[str], answer_of: Answe
     rest = [line for line in lines if line not in placed]
     if rest and found:
         home = next((held for planned, held in found if not planned.read.key.startswith("cat ")), found[0][1])
-        home.extend(rest)
+        for line in rest:
+            next((held for planned, held in found if _is_about(line, planned)), home).append(line)
     chosen = [(planned, held) for planned, held in found if held] or found
     return tuple(Evidence(planned.subject, planned.read.key, tuple(held)) for planned, held in chosen)
+
+
+def _is_about(line: str, planned: Planned) -> bool:
+    plural = getattr(planned.read, "plural", "")
+    return bool(plural) and line.partition(" ")[0] in (plural, plural.removesuffix("s"))
 
 
 def _texts(answer: Answer) -> list[str]:

@@ -113,10 +113,9 @@ class CheckItem(pytest.Function):
             return self.case.ruled_out
         try:
             self._prepare()
-            super().runtest()
+            self._let_decide()
         except NotApplicable as failure:
             return failure.reason
-        self._require_all_members()
         return None
 
     def setup(self) -> None:
@@ -163,12 +162,20 @@ class CheckItem(pytest.Function):
     def runtest(self) -> None:
         """Let the check decide."""
         try:
-            super().runtest()
+            self._let_decide()
         except NotApplicable as failure:
             pytest.skip(failure.reason)
+
+    def _let_decide(self) -> None:
+        try:
+            super().runtest()
+        except Unreadable:
+            # A check that saw nothing can only guess why; that members could not be read is the reason.
+            self._require_all_members(but="")
+            raise
         self._require_all_members()
 
-    def _require_all_members(self) -> None:
+    def _require_all_members(self, but: str = "nothing found, but ") -> None:
         """Let no check pass that has not seen every member of the fleet.
 
         :raises Unreadable: it has not.
@@ -176,7 +183,7 @@ class CheckItem(pytest.Function):
         unread = self._unread_members()
         if unread:
             reasons = sorted({f"{name}: {why.reason}" for name, why in unread.items()})
-            raise Unreadable(f"nothing found, but not everything could be read: {'; '.join(reasons)}")
+            raise Unreadable(f"{but}not everything could be read: {'; '.join(reasons)}") from None
 
     def _unread_members(self) -> dict[str, Unreadable]:
         """Members of the fleet that a check which passed has not seen."""

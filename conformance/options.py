@@ -77,7 +77,7 @@ def make_run(config: pytest.Config) -> Any:
     try:
         return _make_run(config)
     except (InvalidFact, InvalidHazard, InvalidPack, InvalidRead, InvalidSnapshot, ValueError) as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(" ".join(str(error).splitlines())) from None
 
 
 def _make_run(config: pytest.Config) -> Any:
@@ -89,9 +89,14 @@ def _make_run(config: pytest.Config) -> Any:
     from conformance.profiles import Library
     from conformance.recorded import change_of
     from conformance.run import Run
-    from conformance.snapshot import InvalidSnapshot, Snapshot, merge
+    from conformance.snapshot import InvalidSnapshot, Snapshot, check_place, merge
 
     option = config.getoption
+    if option("--snapshot") and option("--save-snapshot"):
+        msg = "--save-snapshot: nothing is read in a run on --snapshot; leave one of the two out"
+        raise InvalidDocument(msg)
+    if option("--save-snapshot"):
+        check_place(Path(option("--save-snapshot")))
     # A worker of pytest-xdist runs on what the controller has read, and on the change as it settled it.
     handed = getattr(config, "workerinput", {}).get("preflight_snapshot")
     kept = [Path(one) for one in ([handed] if handed else option("--snapshot") or [])]
@@ -109,9 +114,6 @@ def _make_run(config: pytest.Config) -> Any:
             change = replace(change, file=named.file, waivers=named.waivers, profile=named.profile)
     else:
         change = Change()
-    if option("--snapshot") and option("--save-snapshot"):
-        msg = "--save-snapshot: nothing is read in a run on --snapshot; leave one of the two out"
-        raise InvalidDocument(msg)
     name = option("--profile") or change.profile
     if not name:
         msg = f"--change {option('--change')}: it names no profile; add `profile:` or give --profile"

@@ -69,6 +69,11 @@ class Hooks:
         self.session.gather()
         self.session.hand_over(node.workerinput)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Be in front of pytest-html, and behind pytest-metadata, which has told it of this machine by now."""
+        self.session.clear_environment()
+
     def pytest_report_header(self) -> list[str]:
         """Say what is examined."""
         return self.session.header()

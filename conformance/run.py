@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance import recorded
 from conformance.answers import NotApplicable, Unreadable
-from conformance.change import Change, Cluster, Host
+from conformance.change import Change, Cluster, Host, scalar
 from conformance.configuration import read_desired
 from conformance.documents import InvalidDocument
 from conformance.facts import SHARED
@@ -149,7 +149,8 @@ class Run:
         """
         clusters, hosts = dict(self.change.clusters), dict(self.change.hosts)
         discover = self._profile_fact(self.profile.discover, "discover")
-        if discover and self.change.file is None:
+        # A snapshot holds the change as it was when it was taken: found clusters included, and no others.
+        if discover and self.change.file is None and not self.replay:
             for cluster in self.inventory.clusters:
                 for member in self._members_of(discover, cluster):
                     found = Cluster(member.name, role=member.role, manager=cluster.name, connected=False)
@@ -230,7 +231,7 @@ class Run:
             if name in self.change.parameters:
                 text, where = self.change.parameters[name], str(self.change.file or "the snapshot")
             elif name in self.profile.parameters:
-                text, where = self.profile.parameters[name].text(), str(self.profile.file)
+                text, where = scalar(self.profile.parameters[name]), str(self.profile.file)
             else:
                 text, where = parameter.default, "default"
             try:

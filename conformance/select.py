@@ -118,7 +118,10 @@ def _sides(check: Check, hazard: Hazard) -> set[str]:
     """The sides that a hazard is about; of the fleet those that its facts are made from, or both where it has none."""
     if hazard.scope != "fleet":
         return {f"{hazard.scope}s"}
-    return {f"{kind}s" for kind in member_kinds(needs_of(check.function), check.scope, scope_of)} or {"hosts", "clusters"}
+    return {f"{kind}s" for kind in member_kinds(needs_of(check.function), check.scope, scope_of)} or {
+        "hosts",
+        "clusters",
+    }
 
 
 def _subjects(hazard: Hazard, inventory: Inventory) -> list[Subject]:

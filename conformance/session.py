@@ -44,6 +44,7 @@ class Session:
         self.examination: Examination | None = None
         self.written: list[Path] = []
         self._gathered = False
+        self._claimed = False
         self._others = False
         self._folder: Path | None = None
         for mark in own_marks():
@@ -80,10 +81,12 @@ class Session:
         if hasattr(option, "htmlpath") and not option.htmlpath and not option.collectonly:
             option.htmlpath = str(Path(option.report_dir) / "preflight.html")
             option.self_contained_html = True
-            self._clear_environment()
+            self._claimed = True
 
-    def _clear_environment(self) -> None:
+    def clear_environment(self) -> None:
         """Leave out pytest-html's table of the machine that pytest runs on: the verdict is to stand on top."""
+        if not self._claimed:
+            return
         try:
             from pytest_metadata.plugin import metadata_key
         except ImportError:
@@ -111,18 +114,18 @@ class Session:
             self._discard_reports()
         if self.worker:
             return  # its run was made from the frozen snapshot
-        if self.run.replay:
-            self.run.expand()
-        elif not self.config.option.collectonly:
-            from conformance.gathering import fill
-            from conformance.progress import announcer
+        try:
+            if self.run.replay:
+                self.run.expand()
+            elif not self.config.option.collectonly:
+                from conformance.gathering import fill
+                from conformance.progress import announcer
 
-            try:
                 fill(self.run, announcer(self.config))
                 if self.config.option.save_snapshot:
                     self.run.snapshot.save(Path(self.config.option.save_snapshot))
-            except (ValueError, InvalidSnapshot) as error:
-                raise pytest.UsageError(str(error)) from None
+        except (ValueError, InvalidSnapshot) as error:
+            raise pytest.UsageError(str(error)) from None
 
     def _discard_reports(self) -> None:
         """Remove what an earlier run left, so that a run which dies leaves no old "go" behind for a gate to read."""
@@ -260,7 +263,7 @@ class Session:
         """The title of the HTML report."""
         from conformance.report.html import report_title
 
-        return report_title(self.examination) if self.examination else "Preflight"
+        return report_title(self.examination) if self.examination else f"Preflight: {self.run.profile.title}"
 
     def html(self) -> str:
         """The verdict block of the HTML report."""

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from conformance.answers import PROBLEMS, Answer, Problem
 
-__all__ = ["SCHEMA", "InvalidSnapshot", "Snapshot", "merge"]
+__all__ = ["SCHEMA", "InvalidSnapshot", "Snapshot", "check_place", "merge"]
 
 SCHEMA: Final = "pytest-preflight/snapshot/1"
 
@@ -97,7 +98,7 @@ class Snapshot:
         except OSError as error:
             msg = f"{path}: the snapshot cannot be read: {error.strerror or 'it is damaged'}"
             raise InvalidSnapshot(msg) from None
-        except (ValueError, EOFError, RecursionError):
+        except (ValueError, EOFError, RecursionError, zlib.error):
             msg = f"{path}: not a snapshot, or cut off: expected the JSON file that --save-snapshot writes"
             raise InvalidSnapshot(msg) from None
         schema = content.get("schema") if isinstance(content, dict) else None
@@ -114,12 +115,30 @@ class Snapshot:
                 answers=answers,
                 started=str(content["started"]),
                 finished=str(content["finished"]),
-                notes=dict(content.get("notes", {})),
+                notes={subject: dict(told) for subject, told in content.get("notes", {}).items()},
                 suite=str(content.get("suite", "")),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             msg = f"{path}: the snapshot is damaged: {type(error).__name__}: {error}"
             raise InvalidSnapshot(msg) from None
+
+
+def check_place(path: Path) -> None:
+    """See before anybody is contacted whether a snapshot can be written there.
+
+    :raises InvalidSnapshot: it cannot, with the reason.
+    """
+    above = next((one for one in path.absolute().parents if one.exists()), Path("/"))
+    if path.is_dir():
+        reason = "it is a directory"
+    elif not above.is_dir():
+        reason = f"{above} is no directory"
+    elif not os.access(above, os.W_OK | os.X_OK):
+        reason = f"{above} may not be written to"
+    else:
+        return
+    msg = f"--save-snapshot {path}: the snapshot cannot be written: {reason}"
+    raise InvalidSnapshot(msg)
 
 
 def _answer_record(answer: Answer) -> dict[str, Any]:
@@ -165,11 +184,13 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
 
 
 def _merge_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings such as hosts and clusters are joined, everything else is taken from the later one."""
+    """Mappings such as hosts and clusters are joined, and so is what was examined; else the later one counts."""
     joined = dict(first)
     for key, value in second.items():
         if isinstance(value, Mapping) and isinstance(joined.get(key), Mapping):
-            joined[key] = {**joined[key], **value}
+            joined[key] = {**joined[key], **{name: one for name, one in value.items() if one is not None}}
+        elif key == "examine" and isinstance(value, list) and isinstance(joined.get(key), list):
+            joined[key] = [*joined[key], *(one for one in value if one not in joined[key])]
         elif value is not None:
             joined[key] = value
     return joined

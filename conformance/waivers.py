@@ -28,7 +28,9 @@ class Waiver:
 
     def matches(self, finding: Finding) -> bool:
         """Whether it speaks of this finding, expired or not."""
-        return self.hazard == finding.hazard and fnmatch.fnmatchcase(finding.subject, self.subject)
+        # A name may hold what a glob would take for itself: ssh://[fd00::1]:22.
+        named = self.subject == finding.subject or fnmatch.fnmatchcase(finding.subject, self.subject)
+        return named and self.hazard == finding.hazard
 
     def as_text(self) -> dict[str, str]:
         """What reports say of it."""

@@ -2,7 +2,9 @@
 
 import re
 
-UNITS = ("/etc/systemd/system/tmp.mount", "/usr/lib/systemd/system/tmp.mount")
+import pytest
+
+UNITS = ("/etc/systemd/system", "/usr/lib/systemd/system")
 
 
 def test_tmp_allows_exec(host):
@@ -10,12 +12,20 @@ def test_tmp_allows_exec(host):
     assert "noexec" not in mounted[-1].options
 
 
-def test_tmp_allows_exec_at_the_next_boot(host):
+def test_tmp_allows_exec_by_fstab(host):
     fstab = host.file("/etc/fstab")
     assert not fstab.exists or not re.search(r"^\S+\s+/tmp\s+\S+\s+\S*noexec", fstab.content_string, re.MULTILINE)
-    for path in UNITS:
-        unit = host.file(path)
-        assert not unit.exists or "noexec" not in unit.content_string
+
+
+@pytest.mark.parametrize("directory", UNITS)
+def test_tmp_allows_exec_by_unit(host, directory):
+    unit = host.file(f"{directory}/tmp.mount")
+    dropins = host.file(f"{directory}/tmp.mount.d")
+    texts = [unit.content_string] if unit.exists else []
+    if dropins.exists:
+        texts += [host.file(f"{directory}/tmp.mount.d/{name}").content_string for name in dropins.listdir()]
+    wanted = host.file(f"{directory}/local-fs.target.wants/tmp.mount").exists
+    assert not wanted or not any("noexec" in text for text in texts)
 
 
 def test_kernel_is_recent(host):

@@ -83,7 +83,8 @@ def _overwritten(cluster: AbmCluster, message: str, evidence: tuple[str, ...]) -
     return found(
         message,
         evidence=evidence,
-        remedy=f"Verify the generated file: kubectl get nodes --kubeconfig {path} - then\n"
-        f"kubectl {admin} delete secret -n {namespace} {secret}\n"
-        f"kubectl {admin} create secret generic -n {namespace} {secret} --from-file=value={path}",
+        remedy="Verify the generated file, then make the secret of it again:\n"
+        f"  kubectl get nodes --kubeconfig {path}\n"
+        f"  kubectl {admin} delete secret -n {namespace} {secret}\n"
+        f"  kubectl {admin} create secret generic -n {namespace} {secret} --from-file=value={path}",
     )

@@ -177,7 +177,7 @@ class Files(HostRead):
             msg = f"{self.directory!r}: expected an absolute directory"
             raise InvalidRead(msg)
         for pattern in self.patterns:
-            if not _PATTERN.fullmatch(pattern):
+            if not _PATTERN.fullmatch(pattern) or pattern.startswith(("./", "../")):
                 msg = f"{pattern!r}: expected a shell pattern of letters, digits and . * ? [ ] @ : + - _, with one / at most"
                 raise InvalidRead(msg)
         if self.sudo:

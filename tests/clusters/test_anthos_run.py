@@ -288,8 +288,11 @@ class TestTroubledFleet:
                 "nowhere": {"role": "user", "admin": "prod-admin"},
             },
         )
-        run = preflight(f"--change={named}", cwd=place, reports="change")
+        kept = place / "change.json"
+        run = preflight(f"--change={named}", f"--save-snapshot={kept}", cwd=place, reports="change")
         assert run.code == 1, run
+        again = preflight(PROFILE, f"--snapshot={kept}", cwd=place, reports="change-again")
+        assert comparable(again) == comparable(run)  # nor does a replay find clusters that the change leaves out
         found = run.finding(MAINTENANCE, "store-1")
         assert (found["outcome"], found["evidence"][0]["subject"]) == ("hazard", "prod-admin")
         assert run.finding(MAINTENANCE, "prod-admin")["message"] == "this change does not upgrade the cluster"

@@ -140,8 +140,7 @@ def _decided(run: Run, hazard: str) -> Any:
 
 
 def _outcome(item: Any) -> Finding:
-    # A light item makes its facts in its only phase, as `conformance.items.decide` runs it.
-    for when, phase in (("call", item.runtest),) if item.light else (("setup", item.setup), ("call", item.runtest)):
+    for when, phase in (("setup", item.setup), ("call", item.runtest)):
         finding = finding_of(item, pytest.CallInfo.from_call(phase, when))
         if finding is not None:
             return finding

@@ -236,7 +236,12 @@ class TestOwnPack:
 
     def test_the_same_from_its_snapshot(self, live: Result, profile: Path, directory: Path) -> None:
         again = preflight(
-            "--profile", profile, "--snapshot=s.json", cwd=directory, reports="again", wrapper=("unshare", "--net", "--")
+            "--profile",
+            profile,
+            "--snapshot=s.json",
+            cwd=directory,
+            reports="again",
+            wrapper=("unshare", "--net", "--"),
         )
         assert again.code == live.code
         assert again.report["findings"] == live.report["findings"]

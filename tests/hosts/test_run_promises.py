@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ import pytest
 from tests.hosts.conftest import impossible
 from tests.lab.hosts import HostSpec, Lab, LabError, UserSpec
 from tests.running import Result, preflight
-
-pytestmark = pytest.mark.root
 
 HOSTS = ("noexec", "centos", "v1", "ops@locked", "ssh://noexec:2222")
 #: What says when and how it was read; all else must not differ between a run and one on its snapshot.
@@ -43,6 +40,7 @@ def args(lab: Lab, *hosts: str) -> tuple[str, ...]:
     return ("--profile", "linux-node", f"--hosts={','.join(hosts)}", f"--ssh-config={lab.ssh_config}")
 
 
+@pytest.mark.root
 class TestSnapshot:
     @pytest.fixture(scope="class")
     @classmethod
@@ -84,20 +82,17 @@ class TestSnapshot:
         with lab.entered():
             for name, hosts in (("one", HOSTS[:2]), ("two.gz", HOSTS[2:])):
                 preflight(*args(lab, *hosts), f"--save-snapshot={name}", cwd=directory, reports="part")
-                time.sleep(1.1)  # the order in which they were taken is that of their seconds
         files = ("--snapshot=one", "--snapshot=two.gz")
         merged = preflight("--profile=linux-node", *files, cwd=directory, reports="merged", wrapper=_NEW_NETWORK)
         assert lasting(merged.reports / "preflight.json") == lasting(live.reports / "preflight.json")
         assert merged.code == 1
 
-    def test_workers_find_the_same(self, lab: Lab, live: Result, again: Result, directory: Path) -> None:
+    def test_workers_find_the_same(self, lab: Lab, live: Result, directory: Path) -> None:
         with lab.entered():
             workers = preflight(*args(lab, *HOSTS), "-n2", cwd=directory, reports="workers")
-        kept = preflight("--profile=linux-node", "--snapshot=all.json", "-n2", cwd=directory, reports="kept")
-        for run in (workers, kept):
-            assert lasting(run.reports / "preflight.json") == lasting(live.reports / "preflight.json")
-            assert run.code == 1
-            assert "2 workers" in run.out
+        assert lasting(workers.reports / "preflight.json") == lasting(live.reports / "preflight.json")
+        assert workers.code == 1
+        assert "2 workers" in workers.out
         # Gathered once, not once per worker.
         assert workers.out.count(f"read {len(HOSTS)} hosts in") == 1
 
@@ -154,6 +149,7 @@ def plan(lab: Lab, directory: Path, host: str) -> list[str]:
     return [one["read"] for one in json.loads(printed.out)["hosts"][host]["commands"]]
 
 
+@pytest.mark.root
 class TestReadOnly:
     @pytest.mark.parametrize("user", ["root", "plain"])
     def test_leaves_what_any_login_leaves(self, watched: Lab, tmp_path: Path, user: str) -> None:
@@ -214,9 +210,10 @@ class TestPlan:
     def test_contacts_nobody(self, tmp_path: Path) -> None:
         """In a network without anything, of hosts that do not exist, and without a key to log in with."""
         options = ("--profile=linux-node", "--hosts=nobody.invalid,ssh://ops@10.77.9.9:2222,local://")
+        wrapper = _NEW_NETWORK if os.geteuid() == 0 else ()
         told = {}
         for form in ("text", "json", "sudoers"):
-            printed = preflight(*options, f"--plan={form}", cwd=tmp_path, wrapper=_NEW_NETWORK)
+            printed = preflight(*options, f"--plan={form}", cwd=tmp_path, wrapper=wrapper)
             assert printed.code == 0, printed
             assert printed.seconds < 15
             assert not printed.reports.exists()

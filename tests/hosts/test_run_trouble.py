@@ -89,7 +89,9 @@ def run(troubled: Lab, tmp_path_factory: pytest.TempPathFactory) -> Result:
     directory = tmp_path_factory.mktemp("trouble")
     config = client_files(troubled, directory)
     with troubled.entered():
-        return preflight("--profile", "linux-node", f"--hosts={','.join(HOSTS)}", f"--ssh-config={config}", cwd=directory)
+        return preflight(
+            "--profile", "linux-node", f"--hosts={','.join(HOSTS)}", f"--ssh-config={config}", cwd=directory
+        )
 
 
 @pytest.mark.parametrize("host", TROUBLE)

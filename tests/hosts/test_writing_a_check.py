@@ -22,7 +22,11 @@ def blocks() -> dict[str, str]:
 
 def commands() -> list[str]:
     """What the document has its reader type."""
-    return [line for text in re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S) for line in text.splitlines()]
+    return [
+        line
+        for text in re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.M | re.S)
+        for line in text.splitlines()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +43,19 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def results(directory: Path) -> list[Result]:
     """What became of the document's commands, in their order."""
-    ran = []
+    ran: list[Result] = []
     for line in commands():
         words = line.removeprefix("python -m ").split()
         assert words[0] == "pytest", line
         ran.append(preflight(*words[1:], cwd=directory, reports=f"reports-{len(ran)}"))
     return ran
+
+
+@pytest.fixture(scope="module")
+def kept(results: list[Result], directory: Path) -> Path:
+    """The snapshot that the document has its reader keep."""
+    assert len(results) == 4
+    return directory / "today.json"
 
 
 def test_every_file_is_there() -> None:
@@ -87,17 +98,17 @@ def test_the_same_from_the_snapshot(results: list[Result]) -> None:
     assert again.report["gather"]["from_snapshot"] is True
 
 
-def test_a_version_and_a_parameter_reach_the_check(directory: Path) -> None:
+def test_a_version_and_a_parameter_reach_the_check(kept: Path, directory: Path) -> None:
     profile = (directory / "acme/acme.yaml").read_text()
     other = directory / "acme/other.yaml"
     other.write_text(profile.replace('"1.33"', '"1.34"').replace("instances: 64", "instances: 1000000000"))
-    run = preflight("--profile=acme/other.yaml", "--snapshot=today.json", cwd=directory, reports="other")
+    run = preflight("--profile=acme/other.yaml", f"--snapshot={kept}", cwd=directory, reports="other")
     assert run.finding("acme-swap-on", "local://")["message"] == "to 1.34 is not <1.34"
     assert run.outcomes["acme-few-inotify-instances", "local://"] == "warning"
     assert "1000000000 are needed" in run.finding("acme-few-inotify-instances", "local://")["message"]
 
 
-def test_handed_on(directory: Path, tmp_path: Path) -> None:
+def test_handed_on(kept: Path, directory: Path, tmp_path: Path) -> None:
     """Its project as pip leaves it in site-packages: the package, and the entry point that names it."""
     project = tomllib.loads((directory / "pyproject.toml").read_text())
     site = tmp_path / "site"
@@ -110,27 +121,24 @@ def test_handed_on(directory: Path, tmp_path: Path) -> None:
     groups = project["project"]["entry-points"].items()
     lines = [line for group, held in groups for line in (f"[{group}]", *(f"{key} = {held[key]}" for key in held))]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    snapshot = directory / "today.json"
-    run = preflight("--profile=acme", f"--snapshot={snapshot}", cwd=tmp_path, env={"PYTHONPATH": str(site)})
+    run = preflight("--profile=acme", f"--snapshot={kept}", cwd=tmp_path, env={"PYTHONPATH": str(site)})
     assert run.outcomes["acme-uid-taken", "local://"] == "clear", run
 
 
-def test_a_profile_brings_the_checks_beside_it_and_no_others(directory: Path, tmp_path: Path) -> None:
+def test_a_profile_brings_the_checks_beside_it_and_no_others(kept: Path, directory: Path, tmp_path: Path) -> None:
     """It may lie in somebody's repository, next to a virtual environment, and below a hidden directory."""
     pack = tmp_path / ".hidden/acme"
     shutil.copytree(directory / "acme", pack)
     stray = pack / "venv/lib/check_manifest.py"
     stray.parent.mkdir(parents=True)
     stray.write_text("raise SystemExit('somebody imported this')\n")
-    snapshot = directory / "today.json"
-    run = preflight(f"--profile={pack}/acme.yaml", f"--snapshot={snapshot}", cwd=tmp_path)
+    run = preflight(f"--profile={pack}/acme.yaml", f"--snapshot={kept}", cwd=tmp_path)
     assert run.outcomes["acme-uid-taken", "local://"] == "clear", run
 
 
-def test_a_folder_for_checks_may_have_folders(directory: Path, tmp_path: Path) -> None:
+def test_a_folder_for_checks_may_have_folders(kept: Path, directory: Path, tmp_path: Path) -> None:
     shutil.copytree(directory / "acme", tmp_path / "checks/machines")
     (tmp_path / "profiles").mkdir()
     (tmp_path / "checks/machines/acme.yaml").rename(tmp_path / "profiles/acme.yaml")
-    snapshot = directory / "today.json"
-    run = preflight("--profile=profiles/acme.yaml", f"--snapshot={snapshot}", cwd=tmp_path)
+    run = preflight("--profile=profiles/acme.yaml", f"--snapshot={kept}", cwd=tmp_path)
     assert run.outcomes["acme-uid-taken", "local://"] == "clear", run

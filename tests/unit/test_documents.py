@@ -90,9 +90,7 @@ def test_what_cannot_be_read(tmp_path):
 
 def test_a_deep_document_ends_in_an_error(read):
     with pytest.raises(InvalidDocument, match="nested too deeply"):
-        read("a: " + "[" * 5000)
-    with pytest.raises(InvalidDocument):
-        read("a: " + "[" * 5000 + "]" * 5000)
+        read("a: " + "[" * 900 + "]" * 900)
 
 
 def test_a_few_lines_that_would_grow_beyond_all_bounds(read):

@@ -51,7 +51,7 @@ def test_plain_fixtures_are_in_the_scope_of_their_module(tmp_path):
 
 
 def test_relative_imports_work_from_anywhere(tmp_path):
-    files = {"sources.py": "HERE = 'there'\n", "sub/check_a.py": "from ..sources import HERE\n" + check("a", "assert HERE == 'there'")}
+    files = {"checks/sources.py": "HERE = 'there'\n", "checks/sub/check_a.py": "from ..sources import HERE\n" + check("a", "assert HERE == 'there'")}
     assert load_checks(pack_of(tmp_path, files))
 
 
@@ -95,8 +95,15 @@ def test_a_file_that_no_import_statement_could_name(tmp_path):
 
 
 def test_hidden_folders_and_other_files_are_no_checks(tmp_path):
-    files = {".git/check_a.py": "raise 1", "helper.py": "raise 1", "test_check.py": "raise 1", "check_b.py": check("b")}
-    assert [one.name for one in load_checks(pack_of(tmp_path, files))] == ["check_b"]
+    others = {".git/check_a.py": "raise 1", "helper.py": "raise 1", "test_check.py": "raise 1", "sub/check_b.py": check("b")}
+    files = {f"checks/{name}": text for name, text in others.items()}
+    assert [one.name for one in load_checks(pack_of(tmp_path / ".local", files))] == ["check_b"]
+
+
+def test_checks_beside_a_profile_are_those_right_there(tmp_path):
+    # The profile may lie in somebody's home directory: what is below is not ours to import.
+    files = {"check_a.py": check("a"), "sub/check_b.py": "raise 1"}
+    assert [one.name for one in load_checks(pack_of(tmp_path, files))] == ["check_a"]
 
 
 def test_an_id_is_declared_once(tmp_path):

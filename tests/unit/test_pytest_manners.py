@@ -44,7 +44,7 @@ def host(mounts: str = MOUNTS, kernel: str = "6.1.0-18-amd64") -> dict[str, Any]
 
 def save(path: Path, answers: Mapping[str, Any]) -> Path:
     """A snapshot of these hosts."""
-    hosts = {name: {"connection": f"ssh://{name}", "roles": [], "cluster": None} for name in answers}
+    hosts: dict[str, Any] = {name: {"connection": f"ssh://{name}", "roles": [], "cluster": None} for name in answers}
     change = {"profile": "linux-node", "upgrade": {"from": None, "to": None, "none": False}, "hosts": hosts}
     record = {
         "schema": "pytest-preflight/snapshot/1",
@@ -100,7 +100,6 @@ class TestSelecting:
             (("-k", "os-tmp-noexec"), {("os-tmp-noexec", name) for name in ("web-1", "web-2", "db")}),
             (("-k", "web-2"), {(hazard, "web-2") for hazard in LINUX}),
             (("-k", "check_kernel_is_recent and not db"), {("os-kernel-too-old", name) for name in ("web-1", "web-2")}),
-            (("-k", "web and os-centos-repos"), {("os-centos-repos", name) for name in ("web-1", "web-2")}),
         ],
     )
     def test_by_keyword_and_never_a_go(self, run: Any, option: tuple[str, ...], kept: set[tuple[str, str]]) -> None:
@@ -158,7 +157,6 @@ class TestSelecting:
         assert mended.outcomes == {("os-tmp-noexec", "web-1"): "clear"}
         assert (mended.code, mended.report["verdict"]) == (10, "incomplete"), mended
         assert reasons(mended) == {BY_HAND}
-        assert run("well").code == 0
 
 
 class TestReporting:
@@ -206,9 +204,9 @@ class TestReporting:
         assert len(cases) == 6
 
     def test_workers(self, run: Any) -> None:
-        result = run("ill", "-n2")
-        assert (result.code, len(result.outcomes)) == (1, 9)
-        assert run("well", "-n2", "-k", "web-1", reports="some").code == 10
+        result = run("well", "-n2", "-k", "web-1")
+        assert set(result.outcomes) == {(hazard, "web-1") for hazard in LINUX}
+        assert (result.code, result.report["verdict"]) == (10, "incomplete"), result
 
 
 class TestContactingNobody:
