@@ -192,7 +192,7 @@ class HazardFound(AssertionError):
 def found(
     message: str, *, evidence: list[str] | tuple[str, ...] = (), remedy: str | None = None, lower: bool = False
 ) -> HazardFound:
-    """What a check raises when it finds its hazard, as in ``raise found("…", evidence=[mount.line])``."""
+    """What a check raises when its hazard is there."""
     return HazardFound(message, evidence=tuple(evidence), remedy=remedy, lower=lower)
 
 

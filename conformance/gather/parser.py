@@ -18,6 +18,8 @@ __all__ = ["KEPT_STDERR", "STDERR_LIMIT", "Parser", "Reading"]
 KEPT_STDERR: Final = 4096
 #: Bytes of standard error after which a read is given up.
 STDERR_LIMIT: Final = 4_194_304
+#: Bytes outside of any read after which a host is given up: a start-up file of its login shell prints without end.
+NOISE_LIMIT: Final = 64 * 1_048_576
 #: What `timeout` ends with when it ended a command: GNU's by TERM, any by KILL, busybox's by TERM.
 _ENDED_BY_TIMEOUT: Final = frozenset({124, 137, 143})
 _MARK: Final = re.compile(rb"b \d+ [a-z-]+|e \d+ (?:\d+|-)|[sg] \d+|done")
@@ -73,17 +75,17 @@ class Reading:
         key = self.read.key
         seconds = 0.0 if self.started is None else (now if self.ended is None else self.ended) - self.started
         if len(self.stdout) > self.read.limit:
-            message = f"`{key}` was cut off: it printed more than {self.read.limit:,} bytes"
+            message = f"`{key}` was cut off: it printed more than {self.read.limit:,} bytes: look at it there by hand"
             return Answer.failed("cut-off", message, seconds)
         if self.too_long:
-            message = f"`{key}` was cut off: it printed more than {STDERR_LIMIT:,} bytes of errors"
+            message = f"`{key}` was cut off: it printed more than {STDERR_LIMIT:,} bytes of errors: look at it there by hand"
             return Answer.failed("cut-off", message, seconds)
         if self.ended is None:
             return None
         if self.rc != 0 and not self.errors_ended:
             return None  # "no such file" may still be on its way: without it, absent and unreadable look the same
         if self.by_timeout:
-            return Answer.failed("timed-out", f"`{key}` did not end within {self.read.timeout:g} s", seconds)
+            return Answer.failed("timed-out", f"`{key}` did not end within {self.read.timeout:g} s: run it there by hand to see why", seconds)
         if self.rc is None:
             return Answer.failed("error", f"`{key}` ended without an exit status: {self.errors[-200:]}", seconds)
         text = self.stdout.decode("utf-8", "backslashreplace")
@@ -107,6 +109,7 @@ class Parser:
         self.readings = [Reading(read) for read in reads]
         #: The first bytes outside of any read: what a login shell says when it does not run the script.
         self.noise = bytearray()
+        self.noise_bytes = 0
         #: Whether the read that runs has to be stopped, since it prints more than its limits allow.
         self.flooding = False
         self._clock = clock
@@ -164,6 +167,8 @@ class Parser:
         reading = self._current[stream]
         if reading is None:
             if stream not in self._done:
+                self.noise_bytes += len(body)
+                self.flooding = self.noise_bytes > NOISE_LIMIT
                 self.noise += body[: max(0, KEPT_STDERR - len(self.noise))]
         elif stream == "stdout":
             # A little beyond the limit is enough to know; the rest of a flood is not worth the memory.

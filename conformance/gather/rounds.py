@@ -27,6 +27,8 @@ __all__ = ["GRACE", "Rounds"]
 
 #: Seconds that a host has to end a read by itself, beyond the limit of the read, before the round is given up.
 GRACE: Final = 3.0
+#: Seconds that the login has to begin with the script; before that run the start-up files of the login shell.
+BEGIN: Final = 30.0
 
 
 class Rounds:
@@ -52,6 +54,7 @@ class Rounds:
         self._settled: dict[str, Answer] = {}
         self._alone: set[str] = set()
         self._parser: Parser | None = None
+        self._asked = 0.0
         self.count = 0
 
     def next(self) -> str | None:
@@ -67,6 +70,7 @@ class Rounds:
                 break
             del pending[(len(pending) + 1) // 2 :]
         self._parser = Parser(nonce, pending, self._clock)
+        self._asked = self._clock()
         return script
 
     @property
@@ -91,17 +95,28 @@ class Rounds:
         return self.parser.finished or self.parser.flooding
 
     def patience(self) -> float:
-        """Seconds until the round has to be given up, since a read does not end; infinite while none runs."""
+        """Seconds until the round has to be given up, since it does not begin or a read does not end; else infinite."""
         running = self.parser.running
+        if not self._begun:
+            return self._asked + BEGIN - self._clock()
         if running is None or running.started is None:
             return float("inf")
         return running.started + running.read.timeout + GRACE - self._clock()
+
+    @property
+    def _begun(self) -> bool:
+        return any(one.started is not None for one in self.parser.readings)
 
     def end(self, broken: Problem | None = None) -> None:
         """Draw the conclusions of a round.
 
         :param broken: why there can be no further one: the connection is lost, the deadline is over.
         """
+        if broken is None and not self._begun and (self.parser.flooding or self.patience() <= 0.0):
+            does = "prints without end" if self.parser.flooding else f"has not ended within {BEGIN:.0f} s"
+            broken = Problem(
+                "timed-out", f"a start-up file of the login shell {does}: mend it (.bashrc, .zshenv, .cshrc, config.fish)"
+            )
         parser, self._parser = self.parser, None
         parser.close()
         now = self._clock()
@@ -143,7 +158,8 @@ class Rounds:
         key, limit = reading.read.key, reading.read.timeout
         seconds = now - (reading.started or now)
         if seconds >= limit - 0.5 or (broken is not None and broken.kind == "timed-out"):
-            return Answer.failed("timed-out", f"`{key}` did not end within {min(limit, seconds):.0f} s", seconds)
+            message = f"`{key}` did not end within {min(limit, seconds):.0f} s: run it there by hand to see why"
+            return Answer.failed("timed-out", message, seconds)
         if broken is not None:
             return Answer.failed(broken.kind, f"{broken.message} (during `{key}`)", seconds)
         if not is_alone(reading.read, self._alone):

@@ -363,6 +363,11 @@ def test_the_unified_hierarchy(hazard, target):
     return on_node(hazard, Machine(files=UNIFIED), upgrade=("1.5.0", target))
 
 
+def test_the_unified_hierarchy_without_a_controller_is_one_all_the_same():
+    finding = on_node("abm-cgroup-v2", Machine(files={CONTROLLERS: ""}))
+    assert (finding.outcome, finding.evidence[0].read) == (Outcome.HAZARD, f"cat {CONTROLLERS}")
+
+
 @proves("abm-cgroup-v2", kind=ABSENT)
 @pytest.mark.parametrize("files", [LEGACY, HYBRID], ids=["legacy", "hybrid"])
 def test_the_legacy_hierarchy(hazard, files):
