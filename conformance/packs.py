@@ -141,7 +141,9 @@ def _import(pack: Pack, path: Path) -> ModuleType:
         raise InvalidPack(msg)
     try:
         return importlib.import_module(".".join((pack.package, *parts)))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also sys.exit() and pytest.skip() at a module's top
         msg = f"{path}: cannot be imported: {type(error).__name__}: {error}"
         raise InvalidPack(msg) from error
 

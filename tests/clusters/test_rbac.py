@@ -124,6 +124,18 @@ class TestTheRole:
         assert "system:serviceaccount:preflight:lacking-0" in json.dumps(unknown)
 
 
+    def test_of_any_kubernetes_is_to_list_nodes(self, lab: Asked) -> None:
+        profile = "--profile=kubernetes-1.19"
+        admin = lab.place / "admin.kubeconfig"
+        printed = preflight(profile, CLUSTERS, f"--kubeconfig={admin}", "--plan=rbac", cwd=lab.place)
+        role = yaml.safe_load(printed.out)
+        assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
+        kubeconfig = lab.bind("any", role["rules"])
+        run = preflight(profile, CLUSTERS, f"--kubeconfig={kubeconfig}", cwd=lab.place, reports="any")
+        assert (run.code, run.report["verdict"]) == (0, "go")
+        assert run.report["upgrades"]["prod-admin"]["from"]  # /version is free to all
+
+
 class TestTheRun:
     def test_only_reads(self, runs: tuple[Result, Result, list[AuditEvent]]) -> None:
         _, _, events = runs

@@ -28,7 +28,9 @@ def encoded(text: str) -> str:
 CA = {"admin": pem("admin"), "user": pem("user")}
 
 
-def cluster(name: str, type: str = "user", version: str = "1.9.0", namespace: str | None = None, **spec: Any) -> dict[str, Any]:
+def cluster(
+    name: str, type: str = "user", version: str = "1.9.0", namespace: str | None = None, **spec: Any
+) -> dict[str, Any]:
     """A Cluster object; `vip`, `ingress`, `nodes`, `pools`, `pods`, `services` and `flat` say its addresses."""
     balancer: dict[str, Any] = {"mode": "bundled", "vips": {}}
     if spec.get("vip"):
@@ -103,9 +105,15 @@ def secret(of: str, value: str | None, namespace: str | None = None) -> dict[str
     return {"kind": "Secret", "metadata": {"name": f"{of}-kubeconfig", "namespace": namespace}, "data": data}
 
 
-def admin_api(*clusters: Any, pools: Any = (), machines: Any = (), secrets: Any = (), info: str | None = None, **api: Any) -> Api:
+def admin_api(
+    *clusters: Any, pools: Any = (), machines: Any = (), secrets: Any = (), info: str | None = None, **api: Any
+) -> Api:
     """An admin cluster that holds these objects; `info` is the kubeconfig in its ConfigMap cluster-info."""
-    maps = [{"metadata": {"name": "cluster-info", "namespace": "kube-public"}, "data": {"kubeconfig": info}}] if info else []
+    maps = (
+        [{"metadata": {"name": "cluster-info", "namespace": "kube-public"}, "data": {"kubeconfig": info}}]
+        if info
+        else []
+    )
     nodes = api.pop("nodes", ())
     objects = {
         f"clusters.{GROUP}": clusters,

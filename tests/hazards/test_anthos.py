@@ -44,14 +44,21 @@ def test_an_annotation_of_any_value(hazard, value):
 @proves("abm-maintenance-annotation", kind=PRESENT, says=["10.200.0.4"])
 def test_machines_in_a_namespace_of_another_name(hazard):
     objects = (cluster("hub", "admin"), cluster("prod", "user", "1.8.3", namespace="tenants"))
-    machines = [machine_object("10.200.0.4", namespace="tenants", **MAINTENANCE), machine_object("10.200.0.9", of="prod")]
+    machines = [
+        machine_object("10.200.0.4", namespace="tenants", **MAINTENANCE),
+        machine_object("10.200.0.9", of="prod"),
+    ]
     clusters = {"hub": admin_api(*objects, machines=machines), "prod": USER}
     return evaluate(hazard, clusters=clusters, upgrade=(None, "1.9.0"), subject="prod")
 
 
 @proves("abm-maintenance-annotation", kind=PRESENT, says=["cluster hub", "10.200.0.2"])
 def test_machines_of_the_admin_cluster_itself(hazard):
-    clusters = {"hub": admin_api(cluster("hub", "admin", "1.8.3"), machines=[machine_object("10.200.0.2", "hub", **MAINTENANCE)])}
+    clusters = {
+        "hub": admin_api(
+            cluster("hub", "admin", "1.8.3"), machines=[machine_object("10.200.0.2", "hub", **MAINTENANCE)]
+        )
+    }
     return evaluate(hazard, clusters=clusters, upgrade=(None, "1.9"))
 
 
@@ -60,11 +67,26 @@ def test_machines_of_the_admin_cluster_itself(hazard):
     "machines",
     [
         pytest.param([machine_object("10.200.0.4")], id="no annotation"),
-        pytest.param([machine_object("10.200.0.4", **{"maintenance-mode-durations": "1m", "maintenance": "x"})], id="others"),
-        pytest.param([machine_object("10.200.0.4"), machine_object("10.200.9.4", of="other", **MAINTENANCE)], id="another cluster's"),
-        pytest.param([{"metadata": {"name": "m", "namespace": "cluster-prod", "annotations": None}}], id="null annotations"),
         pytest.param(
-            [{"metadata": {"name": "m", "namespace": "cluster-prod", "labels": {"baremetal.cluster.gke.io/maintenance-mode-duration": "1"}}}],
+            [machine_object("10.200.0.4", **{"maintenance-mode-durations": "1m", "maintenance": "x"})], id="others"
+        ),
+        pytest.param(
+            [machine_object("10.200.0.4"), machine_object("10.200.9.4", of="other", **MAINTENANCE)],
+            id="another cluster's",
+        ),
+        pytest.param(
+            [{"metadata": {"name": "m", "namespace": "cluster-prod", "annotations": None}}], id="null annotations"
+        ),
+        pytest.param(
+            [
+                {
+                    "metadata": {
+                        "name": "m",
+                        "namespace": "cluster-prod",
+                        "labels": {"baremetal.cluster.gke.io/maintenance-mode-duration": "1"},
+                    }
+                }
+            ],
             id="a label of that name",
         ),
     ],
@@ -88,7 +110,10 @@ def test_annotations_before_other_targets(hazard, target):
 
 @proves("abm-maintenance-annotation", kind=NOT_APPLICABLE, says=["does not upgrade"])
 def test_annotations_in_a_cluster_that_stays(hazard):
-    return maintained(machine_object("10.200.0.4", **MAINTENANCE), user=Api(role="user", manager="hub", connected=False, upgrade="none"))
+    return maintained(
+        machine_object("10.200.0.4", **MAINTENANCE),
+        user=Api(role="user", manager="hub", connected=False, upgrade="none"),
+    )
 
 
 @proves("abm-maintenance-annotation", kind=UNREADABLE)
@@ -97,7 +122,9 @@ def test_annotations_in_a_cluster_that_stays(hazard):
     [
         pytest.param({}, id="a cluster without machines"),
         pytest.param({"broken": {"baremetalmachines.baremetal.cluster.gke.io": "forbidden"}}, id="machines forbidden"),
-        pytest.param({"broken": {"baremetalmachines.baremetal.cluster.gke.io": "not-served"}}, id="machines not served"),
+        pytest.param(
+            {"broken": {"baremetalmachines.baremetal.cluster.gke.io": "not-served"}}, id="machines not served"
+        ),
         pytest.param({"broken": {"clusters.baremetal.cluster.gke.io": "timed-out"}}, id="clusters timed out"),
         pytest.param({"broken": {"*": "unreachable"}}, id="unreachable"),
     ],
@@ -128,7 +155,18 @@ OWN = kubeconfig("prod", PROD, CA["user"])
 ADMIN = kubeconfig("hub", HUB, CA["admin"])
 
 
-def holding(text, *, raw=False, name="prod", namespace=None, info=INFO, upgrade=("1.9.0", "1.10.0"), vip="10.200.0.71", hub_vip="10.200.0.49", **api):
+def holding(
+    text,
+    *,
+    raw=False,
+    name="prod",
+    namespace=None,
+    info=INFO,
+    upgrade=("1.9.0", "1.10.0"),
+    vip="10.200.0.71",
+    hub_vip="10.200.0.49",
+    **api,
+):
     objects = (cluster("hub", "admin", vip=hub_vip), cluster(name, "user", vip=vip, namespace=namespace))
     secrets = [secret(name, text if raw or text is None else encoded(text), namespace)]
     clusters = {"hub": admin_api(*objects, secrets=secrets, info=info, **api), name: USER}
@@ -140,7 +178,13 @@ def holding(text, *, raw=False, name="prod", namespace=None, info=INFO, upgrade=
 SECRET = "abm-kubeconfig-secret-overwritten"
 
 
-@proves(SECRET, kind=PRESENT, says=["secret cluster-prod/prod-kubeconfig"], line="server https", remedy="delete secret -n cluster-prod prod-kubeconfig")
+@proves(
+    SECRET,
+    kind=PRESENT,
+    says=["secret cluster-prod/prod-kubeconfig"],
+    line="server https",
+    remedy="delete secret -n cluster-prod prod-kubeconfig",
+)
 @pytest.mark.parametrize(
     "text",
     [
@@ -194,9 +238,13 @@ def test_the_secret_holds_a_kubeconfig_that_leads_nowhere(hazard):
     [
         pytest.param(OWN, id="its own"),
         pytest.param(kubeconfig("hub", PROD, CA["user"]), id="called like the admin cluster"),
-        pytest.param(kubeconfig("prod", PROD, CA["user"], context="kubernetes-admin@hub"), id="the admin cluster's context"),
+        pytest.param(
+            kubeconfig("prod", PROD, CA["user"], context="kubernetes-admin@hub"), id="the admin cluster's context"
+        ),
         pytest.param(kubeconfig("prod", "https://10.200.0.71", CA["user"]), id="without a port"),
-        pytest.param(kubeconfig("prod", "https://prod.example:443", CA["user"]), id="a name for its address, another CA"),
+        pytest.param(
+            kubeconfig("prod", "https://prod.example:443", CA["user"]), id="a name for its address, another CA"
+        ),
     ],
 )
 def test_the_secret_holds_its_own(hazard, text):
@@ -234,7 +282,9 @@ def test_secrets_up_to_1_11_1(hazard, version):
 
 @proves(SECRET, kind=NOT_APPLICABLE, says=["only user clusters"])
 def test_an_admin_cluster_has_no_such_secret(hazard):
-    clusters = {"hub": admin_api(cluster("hub", "admin"), cluster("prod"), secrets=[secret("prod", encoded(OWN))], info=INFO)}
+    clusters = {
+        "hub": admin_api(cluster("hub", "admin"), cluster("prod"), secrets=[secret("prod", encoded(OWN))], info=INFO)
+    }
     return evaluate(hazard, clusters=clusters, upgrade=("1.9.0", "1.10.0"), subject="hub")
 
 
@@ -273,8 +323,16 @@ def test_a_secret_of_which_nobody_can_say_whose_it_is(hazard, text, world):
 
 
 def test_each_user_cluster_is_decided_by_its_own_secret():
-    objects = (cluster("hub", "admin", vip="10.200.0.49"), cluster("prod", vip="10.200.0.71"), cluster("test", vip="10.200.0.81"))
+    objects = (
+        cluster("hub", "admin", vip="10.200.0.49"),
+        cluster("prod", vip="10.200.0.71"),
+        cluster("test", vip="10.200.0.81"),
+    )
     secrets = [secret("prod", encoded(OWN)), secret("test", encoded(ADMIN))]
     clusters = {"hub": admin_api(*objects, secrets=secrets, info=INFO), "prod": USER, "test": USER}
     found = findings(SECRET, clusters=clusters, upgrade=("1.9.0", "1.10.0"))
-    assert {name: one.outcome.value for name, one in found.items()} == {"hub": "not-applicable", "prod": "clear", "test": "hazard"}
+    assert {name: one.outcome.value for name, one in found.items()} == {
+        "hub": "not-applicable",
+        "prod": "clear",
+        "test": "hazard",
+    }

@@ -32,10 +32,20 @@ def linked(address, interface="eth0", family="", **machine):
         pytest.param({"hosts": {"station": linked("192.168.122.9/24", roles=("workstation",))}}, id="the workstation"),
         pytest.param({"hosts": {"wk-1": linked("192.168.122.255/16")}}, id="the last address"),
         pytest.param({"hosts": {"wk-1": linked("192.168.122.0/16", "bond0.100@bond0")}}, id="the first, on a VLAN"),
-        pytest.param({"clusters": {"hub": admin_api(cluster("hub", "admin", nodes=["192.168.122.9"]))}}, id="a Cluster"),
-        pytest.param({"clusters": {"hub": admin_api(cluster("hub", "admin", balancers=["192.168.122.9"]))}}, id="a load balancer"),
-        pytest.param({"clusters": {"hub": admin_api(cluster("hub", "admin"), pools=[node_pool("np1", "hub", "192.168.122.9")])}}, id="a NodePool"),
-        pytest.param({"clusters": {"hub": admin_api(cluster("hub", "admin"), nodes=[node("n9", ip="192.168.122.9")])}}, id="a node"),
+        pytest.param(
+            {"clusters": {"hub": admin_api(cluster("hub", "admin", nodes=["192.168.122.9"]))}}, id="a Cluster"
+        ),
+        pytest.param(
+            {"clusters": {"hub": admin_api(cluster("hub", "admin", balancers=["192.168.122.9"]))}}, id="a load balancer"
+        ),
+        pytest.param(
+            {"clusters": {"hub": admin_api(cluster("hub", "admin"), pools=[node_pool("np1", "hub", "192.168.122.9")])}},
+            id="a NodePool",
+        ),
+        pytest.param(
+            {"clusters": {"hub": admin_api(cluster("hub", "admin"), nodes=[node("n9", ip="192.168.122.9")])}},
+            id="a node",
+        ),
     ],
 )
 def test_a_machine_in_the_bootstrap_pod_range(hazard, world):
@@ -48,7 +58,9 @@ def test_a_machine_in_the_bootstrap_pod_range(hazard, world):
     return finding
 
 
-@proves(BOOTSTRAP, kind=PRESENT, says=["10.96.0.", "service range 10.96.0.0/27"], remedy="--bootstrap-cluster-service-cidr")
+@proves(
+    BOOTSTRAP, kind=PRESENT, says=["10.96.0.", "service range 10.96.0.0/27"], remedy="--bootstrap-cluster-service-cidr"
+)
 @pytest.mark.parametrize("address", ["10.96.0.0/24", "10.96.0.31/8"])
 def test_a_machine_in_the_bootstrap_service_range(hazard, address):
     return evaluate(hazard, hosts={"wk-1": linked(address)})
@@ -64,7 +76,12 @@ def test_a_machine_in_the_bootstrap_service_range(hazard, address):
         pytest.param(linked("10.95.255.255/8"), id="right before the services"),
         pytest.param(linked("2001:db8::5/64", family="6"), id="IPv6"),
         pytest.param(
-            Machine(says={"ip -o address show": LINK.format("eth0", "", "10.2.0.1/8") + LINK.format("docker0", "", "192.168.122.1/24")}),
+            Machine(
+                says={
+                    "ip -o address show": LINK.format("eth0", "", "10.2.0.1/8")
+                    + LINK.format("docker0", "", "192.168.122.1/24")
+                }
+            ),
             id="a bridge for containers",
         ),
     ],
@@ -75,7 +92,9 @@ def test_machines_beside_the_bootstrap_ranges(hazard, machine):
 
 @proves(BOOTSTRAP, kind=ABSENT)
 def test_pods_services_and_vips_are_no_machines(hazard):
-    own = cluster("hub", "admin", nodes=["10.200.0.2"], vip="192.168.122.4", pods=["192.168.122.0/24"], services=["10.96.0.0/20"])
+    own = cluster(
+        "hub", "admin", nodes=["10.200.0.2"], vip="192.168.122.4", pods=["192.168.122.0/24"], services=["10.96.0.0/20"]
+    )
     return evaluate(hazard, clusters={"hub": admin_api(own, nodes=[node("n1")])})
 
 
@@ -113,9 +132,30 @@ def test_addresses_where_nothing_is_upgraded(hazard):
         pytest.param({"hosts": {"wk-1": Machine(broken={"*": "unreachable"})}}, id="the host"),
         pytest.param({"hosts": {"wk-1": Machine(), "wk-2": Machine(broken={"*": "refused"})}}, id="one of two hosts"),
         pytest.param({"hosts": {"wk-1": linked("127.0.0.1/8", "lo")}}, id="no address at all"),
-        pytest.param({"clusters": {"hub": admin_api(cluster("hub", "admin", nodes=["10.200.0.2"]), broken={"nodes": "forbidden"})}}, id="nodes"),
-        pytest.param({"clusters": {"hub": admin_api(cluster("hub", "admin", nodes=["ten.two"]), nodes=[node("n1")])}}, id="no address"),
-        pytest.param({"clusters": {"hub": admin_api(cluster("hub", "admin"), nodes=[node("n1")], broken={"nodepools.baremetal.cluster.gke.io": "timed-out"})}}, id="pools"),
+        pytest.param(
+            {
+                "clusters": {
+                    "hub": admin_api(cluster("hub", "admin", nodes=["10.200.0.2"]), broken={"nodes": "forbidden"})
+                }
+            },
+            id="nodes",
+        ),
+        pytest.param(
+            {"clusters": {"hub": admin_api(cluster("hub", "admin", nodes=["ten.two"]), nodes=[node("n1")])}},
+            id="no address",
+        ),
+        pytest.param(
+            {
+                "clusters": {
+                    "hub": admin_api(
+                        cluster("hub", "admin"),
+                        nodes=[node("n1")],
+                        broken={"nodepools.baremetal.cluster.gke.io": "timed-out"},
+                    )
+                }
+            },
+            id="pools",
+        ),
     ],
 )
 def test_the_machines_addresses_cannot_be_known(hazard, world):
@@ -149,8 +189,13 @@ def apart(prod=(), hub=(), *, pools=(), desired=(), user=None, **api):
         pytest.param({"prod": {"ingress": "10.200.0.70"}}, id="an ingress VIP at the end of the other's pool"),
         pytest.param({"prod": {"pools": [["10.200.1.64/28"], ["10.200.0.64/26"]]}}, id="pools, one as a CIDR"),
         pytest.param({"prod": {"pools": [["10.200.0.0-10.200.0.255"]]}}, id="a pool around everything"),
-        pytest.param({"pools": [node_pool("np1", "prod", "10.200.0.60")]}, id="a NodePool's machine in the other's pool"),
-        pytest.param({"prod": {"pools": [["2001:db8::10-2001:db8::20"]]}, "hub": {"pools": [["2001:DB8:0::0:20/128"]]}}, id="IPv6"),
+        pytest.param(
+            {"pools": [node_pool("np1", "prod", "10.200.0.60")]}, id="a NodePool's machine in the other's pool"
+        ),
+        pytest.param(
+            {"prod": {"pools": [["2001:db8::10-2001:db8::20"]]}, "hub": {"pools": [["2001:DB8:0::0:20/128"]]}},
+            id="IPv6",
+        ),
         pytest.param({"prod": {"pods": ["10.200.0.0/16"], "flat": True}}, id="flat pods over the other's machines"),
     ],
 )
@@ -185,13 +230,24 @@ def test_a_cluster_that_meets_itself(hazard, prod):
     "world",
     [
         pytest.param({}, id="apart"),
-        pytest.param({"prod": {"pools": [["10.200.0.71-10.200.0.80"]], "ingress": "10.200.0.71"}}, id="pools side by side"),
-        pytest.param({"prod": {"pods": ["192.168.0.0/16"]}, "hub": {"pods": ["192.168.0.0/16"]}}, id="pods alike, not routed"),
+        pytest.param(
+            {"prod": {"pools": [["10.200.0.71-10.200.0.80"]], "ingress": "10.200.0.71"}}, id="pools side by side"
+        ),
+        pytest.param(
+            {"prod": {"pods": ["192.168.0.0/16"]}, "hub": {"pods": ["192.168.0.0/16"]}}, id="pods alike, not routed"
+        ),
         pytest.param({"prod": {"pods": ["10.200.0.0/24"]}}, id="pods like the other's machines, not routed"),
         pytest.param({"prod": {"balancers": ["10.200.1.2"]}}, id="a machine in two pools of its cluster"),
-        pytest.param({"pools": [node_pool("np1", "prod", "10.200.1.3"), node_pool("prod", "prod", "10.200.1.2")]}, id="NodePools"),
-        pytest.param({"pools": [node_pool("np1", "test", "10.200.0.2")]}, id="the NodePool of a cluster that nobody looks at"),
-        pytest.param({"prod": {"pools": [["2001:db8::10-2001:db8::20"]]}, "hub": {"pools": [["2001:db8::21-2001:db8::2f"]]}}, id="IPv6"),
+        pytest.param(
+            {"pools": [node_pool("np1", "prod", "10.200.1.3"), node_pool("prod", "prod", "10.200.1.2")]}, id="NodePools"
+        ),
+        pytest.param(
+            {"pools": [node_pool("np1", "test", "10.200.0.2")]}, id="the NodePool of a cluster that nobody looks at"
+        ),
+        pytest.param(
+            {"prod": {"pools": [["2001:db8::10-2001:db8::20"]]}, "hub": {"pools": [["2001:db8::21-2001:db8::2f"]]}},
+            id="IPv6",
+        ),
         pytest.param({"prod": {"pools": [["0:0:0:0:0:0:ac8:0/112"]], "ingress": ""}}, id="IPv6 of the numbers of IPv4"),
     ],
 )
@@ -257,7 +313,10 @@ def test_two_admin_clusters_of_one_name_that_meet(hazard):
         pytest.param({"broken": {"nodepools.baremetal.cluster.gke.io": "forbidden"}}, id="pools"),
         pytest.param({"prod": {"vip": "prod.example"}}, id="a VIP that is no address"),
         pytest.param({"prod": {"pools": [["10.200.1.70-10.200.1.50"]]}}, id="a range that ends before it begins"),
-        pytest.param({"pools": [{"metadata": {"name": "np", "namespace": "cluster-prod"}, "spec": {"nodes": [{}]}}]}, id="a machine without address"),
+        pytest.param(
+            {"pools": [{"metadata": {"name": "np", "namespace": "cluster-prod"}, "spec": {"nodes": [{}]}}]},
+            id="a machine without address",
+        ),
     ],
 )
 def test_the_clusters_addresses_cannot_be_known(hazard, world):
@@ -275,11 +334,20 @@ def test_thousands_of_clusters_are_compared_in_a_moment():
 
     names = [f"c{number}" for number in range(1000)]
     objects = [
-        cluster(name, vip=address(n, 49), nodes=[address(n, 2)], pools=[[f"{address(n, 50)}-{address(n, 70)}"]], services=["172.26.0.0/16"])
+        cluster(
+            name,
+            vip=address(n, 49),
+            nodes=[address(n, 2)],
+            pools=[[f"{address(n, 50)}-{address(n, 70)}"]],
+            services=["172.26.0.0/16"],
+        )
         for n, name in enumerate(names)
     ]
     objects[999]["spec"]["loadBalancer"]["vips"]["controlPlaneVIP"] = "10.0.7.60"
-    clusters = {"hub": admin_api(cluster("hub", "admin", services=["172.26.0.0/16"]), *objects), **dict.fromkeys(names, USER)}
+    clusters = {
+        "hub": admin_api(cluster("hub", "admin", services=["172.26.0.0/16"]), *objects),
+        **dict.fromkeys(names, USER),
+    }
     began = time.process_time()
     (finding,) = findings(OVERLAP, clusters=clusters).values()
     assert finding.outcome.value == "hazard"

@@ -14,7 +14,11 @@ NOEXEC = ("abm-tmp-noexec", "os-tmp-noexec")
 KERNEL = ("abm-kernel-too-old", "os-kernel-too-old")
 REPOSITORIES = ("abm-centos-repos", "os-centos-repos")
 #: Versions for which the hazard applies; without them those of the platform are not known.
-UPGRADES = {"abm-kernel-too-old": ("1.8.0", "1.8.1"), "abm-cgroup-v2": ("1.5.0", "1.6.0"), "k8s-cgroup-v1": ("1.34.2", "1.35.0")}
+UPGRADES = {
+    "abm-kernel-too-old": ("1.8.0", "1.8.1"),
+    "abm-cgroup-v2": ("1.5.0", "1.6.0"),
+    "k8s-cgroup-v1": ("1.34.2", "1.35.0"),
+}
 
 
 def on_node(hazard, machine=None, *, upgrade=None, **world):
@@ -51,7 +55,9 @@ def test_tmp_is_noexec(hazard, lines):
     return on_node(hazard, mounted(*lines))
 
 
-@proves(*NOEXEC, kind=PRESENT, says=["/, which holds /tmp,"], line="/dev/sda1 / ext4 rw,noexec", remedy="remount,exec /")
+@proves(
+    *NOEXEC, kind=PRESENT, says=["/, which holds /tmp,"], line="/dev/sda1 / ext4 rw,noexec", remedy="remount,exec /"
+)
 def test_tmp_is_no_mount_of_its_own_and_the_root_is_noexec(hazard):
     return on_node(hazard, mounted(PROC, "/dev/sda1 / ext4 rw,noexec 0 0"))
 
@@ -81,7 +87,9 @@ def test_tmp_allows_exec(hazard, lines):
 @proves(*NOEXEC, kind=LOWERED, says=["at the next boot", "/etc/fstab line 2"], line="tmpfs  /tmp", remedy="/etc/fstab")
 @pytest.mark.parametrize("options", ["noexec", "nodev,noexec", "user", "defaults,users"])
 def test_fstab_brings_noexec_back(hazard, options):
-    return on_node(hazard, Machine(files={"/etc/fstab": f"UUID=1 / ext4 defaults 0 1\ntmpfs  /tmp\ttmpfs {options} 0 0\n"}))
+    return on_node(
+        hazard, Machine(files={"/etc/fstab": f"UUID=1 / ext4 defaults 0 1\ntmpfs  /tmp\ttmpfs {options} 0 0\n"})
+    )
 
 
 @proves(*NOEXEC, kind=LOWERED, says=["at the next boot", "/etc/fstab line 1"], line="UUID=1 / ext4 noexec")
@@ -183,7 +191,15 @@ def test_an_old_kernel(hazard, text):
 @pytest.mark.parametrize(
     "text",
     [
-        *("4.17.0", "4.17", "4.18.0-305.el8.x86_64", "5.4.0-1103-aws", "6.1.0-13-amd64", "5.15.167.4-WSL2", "4.17.1-rc1"),
+        *(
+            "4.17.0",
+            "4.17",
+            "4.18.0-305.el8.x86_64",
+            "5.4.0-1103-aws",
+            "6.1.0-13-amd64",
+            "5.15.167.4-WSL2",
+            "4.17.1-rc1",
+        ),
         "5.4.0+",
     ],
 )
@@ -246,7 +262,9 @@ def test_the_minimum_of_the_platform_is_nobody_s_to_set():
 
 CENTOS = 'NAME="CentOS Linux"\nVERSION="8"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\nPRETTY_NAME="CentOS Linux 8"\n'
 STREAM = 'NAME="CentOS Stream"\nVERSION="8"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="8"\nPRETTY_NAME="CentOS Stream 8"\n'
-ROCKY = 'NAME="Rocky Linux"\nID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="8.5"\nPRETTY_NAME="Rocky Linux 8.5"\n'
+ROCKY = (
+    'NAME="Rocky Linux"\nID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="8.5"\nPRETTY_NAME="Rocky Linux 8.5"\n'
+)
 REPO = "/etc/yum.repos.d/CentOS-Linux-BaseOS.repo"
 DEAD = """\
 [baseos]
@@ -263,7 +281,9 @@ def centos(*texts, os_release=CENTOS, **files):
     return Machine(files={"/etc/os-release": os_release, **repositories, **files})
 
 
-@proves(*REPOSITORIES, kind=PRESENT, says=["baseos", "/etc/yum.repos.d/CentOS-Linux-BaseOS.repo"], line="mirrorlist=http")
+@proves(
+    *REPOSITORIES, kind=PRESENT, says=["baseos", "/etc/yum.repos.d/CentOS-Linux-BaseOS.repo"], line="mirrorlist=http"
+)
 def test_repositories_as_centos_8_ships_them(hazard):
     finding = on_node(hazard, centos(**{REPO: DEAD}))
     assert "#baseurl" not in str(finding.evidence)
@@ -275,12 +295,21 @@ def test_repositories_as_centos_8_ships_them(hazard):
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("[base]\nbaseurl=http://mirror.centos.org/centos/$releasever/os/$basearch/\n", id="enabled by default"),
+        pytest.param(
+            "[base]\nbaseurl=http://mirror.centos.org/centos/$releasever/os/$basearch/\n", id="enabled by default"
+        ),
         pytest.param("[base]\nbaseurl=https://Mirror.CentOS.org./centos/\nenabled=true\n", id="case, final dot, https"),
-        pytest.param("[base]\nbaseurl = http://mirror.centos.org:80/$contentdir/\nenabled = yes\n", id="blanks and port"),
-        pytest.param("[base]\nbaseurl=http://mirror.corp/\n  http://mirror.centos.org/centos/\n", id="on a second line"),
+        pytest.param(
+            "[base]\nbaseurl = http://mirror.centos.org:80/$contentdir/\nenabled = yes\n", id="blanks and port"
+        ),
+        pytest.param(
+            "[base]\nbaseurl=http://mirror.corp/\n  http://mirror.centos.org/centos/\n", id="on a second line"
+        ),
         pytest.param("[base]\nmetalink=http://mirrorlist.centos.org/?repo=os\n", id="metalink"),
-        pytest.param("[off]\nenabled=0\nbaseurl=http://a/\n[base]\nmirrorlist=http://mirrorlist.centos.org/\n", id="second section"),
+        pytest.param(
+            "[off]\nenabled=0\nbaseurl=http://a/\n[base]\nmirrorlist=http://mirrorlist.centos.org/\n",
+            id="second section",
+        ),
     ],
 )
 def test_dead_repositories_in_other_spellings(hazard, text):
@@ -288,7 +317,9 @@ def test_dead_repositories_in_other_spellings(hazard, text):
 
 
 def test_every_dead_repository_is_named_once():
-    finding = on_node("abm-centos-repos", centos(DEAD, DEAD.replace("baseos", "extras"), "[ok]\nbaseurl=http://mirror.corp/\n"))
+    finding = on_node(
+        "abm-centos-repos", centos(DEAD, DEAD.replace("baseos", "extras"), "[ok]\nbaseurl=http://mirror.corp/\n")
+    )
     assert finding.message.count("baseos (") == finding.message.count("extras (") == 1
     assert "ok (" not in finding.message
 
@@ -303,7 +334,9 @@ def test_every_dead_repository_is_named_once():
         pytest.param("[base]\nbaseurl=http://vault.centos.org/8.5.2111/BaseOS/$basearch/os/\n", id="vault"),
         pytest.param("[base]\nbaseurl=http://mirror.centos.org.corp.example/centos/\n", id="a host that begins alike"),
         pytest.param("[base]\nbaseurl=http://mymirror.centos.org/centos/\n", id="a host that ends alike"),
-        pytest.param("[base]\nbaseurl=http://mirror.corp/mirror.centos.org/centos/\n", id="a mirror in the company network"),
+        pytest.param(
+            "[base]\nbaseurl=http://mirror.corp/mirror.centos.org/centos/\n", id="a mirror in the company network"
+        ),
         pytest.param("[base]\nname=was at mirrorlist.centos.org\nbaseurl=file:///srv/repo\n", id="only in the name"),
         pytest.param("[base]\nbaseurl=http://mirror.stream.centos.org/\n", id="another host of centos.org"),
     ],
@@ -420,7 +453,9 @@ def kubelet(text=KIND, at=CONFIG, flags="", files=LEGACY, rc=0, stderr=""):
         pytest.param(kubelet(at="/etc/kubernetes/kubelet.conf"), id="--config elsewhere"),
         pytest.param(kubelet(f"{KIND}failCgroupV1: false\n", flags="--fail-cgroupv1 "), id="the command line wins"),
         pytest.param(kubelet("", rc=10), id="no configuration file"),
-        pytest.param(kubelet(f"{KIND}failCgroupV1: false\n\n== /etc/k.d/9.conf\n{KIND}failCgroupV1: true\n"), id="a drop-in wins"),
+        pytest.param(
+            kubelet(f"{KIND}failCgroupV1: false\n\n== /etc/k.d/9.conf\n{KIND}failCgroupV1: true\n"), id="a drop-in wins"
+        ),
     ],
 )
 def test_cgroup_v1_and_the_kubelet_refuses_it(hazard, machine):
@@ -475,5 +510,7 @@ def test_the_kubelet_cannot_be_known(hazard, machine):
 
 def test_evidence_names_the_read_that_decided():
     finding = on_node("abm-tmp-noexec", mounted(ROOT, DENYING))
-    assert [(one.subject, one.read, one.lines) for one in finding.evidence] == [("wk-1", "cat /proc/self/mounts", (DENYING,))]
+    assert [(one.subject, one.read, one.lines) for one in finding.evidence] == [
+        ("wk-1", "cat /proc/self/mounts", (DENYING,))
+    ]
     assert finding.outcome is Outcome.HAZARD

@@ -124,7 +124,9 @@ class Machine:
             return _answer(read, "", ".: Permission denied\n", 4)
         if self._locked(where):
             return _answer(read, "", f"ls: cannot access '{where}/.': Permission denied\n", 3)
-        inside = {path.removeprefix(f"{where}/"): text for path, text in self._files.items() if path.startswith(f"{where}/")}
+        inside = {
+            path.removeprefix(f"{where}/"): text for path, text in self._files.items() if path.startswith(f"{where}/")
+        }
         if not inside:
             return _answer(read, "", f"ls: cannot access '{where}/.': No such file or directory\n", 3)
         out, err = "", ""
@@ -210,7 +212,9 @@ class Api:
         plural, _, group = resource.partition(".")
         if group and resource not in self.objects:
             raise Failed("not-served", f"the cluster does not serve {resource}")
-        return Served(f"{root_of(group)}/{group}/v1".replace("//", "/"), "v1", plural, plural not in ("nodes", "namespaces"))
+        return Served(
+            f"{root_of(group)}/{group}/v1".replace("//", "/"), "v1", plural, plural not in ("nodes", "namespaces")
+        )
 
     def _named(self, read: Named, listed: Any) -> Answer:
         if isinstance(listed, Failed):

@@ -16,6 +16,7 @@ PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
     "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
     "unsquashfs": "squashfs-tools",
 }

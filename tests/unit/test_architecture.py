@@ -9,7 +9,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE, CHECKS = ROOT / "conformance", ROOT / "checks"
-MODULES = {".".join(one.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): one for one in PACKAGE.rglob("*.py")}
+MODULES = {
+    ".".join(one.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): one
+    for one in PACKAGE.rglob("*.py")
+}
 
 
 def imports(path, *, everywhere=True):
@@ -40,12 +43,18 @@ def imports(path, *, everywhere=True):
 
 
 def ours(path, **how):
-    return {one for one in imports(path, **how) if one.split(".")[0] == "conformance" and one in MODULES} - {"conformance"}
+    return {one for one in imports(path, **how) if one.split(".")[0] == "conformance" and one in MODULES} - {
+        "conformance"
+    }
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_nothing_in_the_plugin_knows_a_vendor(name):
-    assert not {one for one in imports(MODULES[name]) if one.split(".")[0] in ("checks", "tests") or one.startswith("conformance.checks")}
+    assert not {
+        one
+        for one in imports(MODULES[name])
+        if one.split(".")[0] in ("checks", "tests") or one.startswith("conformance.checks")
+    }
 
 
 BELOW = {
@@ -92,15 +101,41 @@ def test_modules_do_not_import_each_other_in_circles():
 @pytest.mark.parametrize("path", sorted(CHECKS.rglob("*.py")), ids=lambda path: str(path.relative_to(CHECKS)))
 def test_checks_reach_nobody_themselves(path):
     roots = {one.split(".")[0] for one in imports(path)}
-    assert not roots & {"subprocess", "socket", "paramiko", "kubernetes", "testinfra", "requests", "urllib", "http", "pytest", "os", "pathlib"}
-    assert not any(one.startswith(("conformance.gather", "conformance.run", "conformance.session", "conformance.snapshot")) for one in imports(path))
+    assert not roots & {
+        "subprocess",
+        "socket",
+        "paramiko",
+        "kubernetes",
+        "testinfra",
+        "requests",
+        "urllib",
+        "http",
+        "pytest",
+        "os",
+        "pathlib",
+    }
+    assert not any(
+        one.startswith(("conformance.gather", "conformance.run", "conformance.session", "conformance.snapshot"))
+        for one in imports(path)
+    )
 
 
 def test_a_start_that_does_not_use_the_suite_loads_nothing_of_it():
     text = "import sys, conformance.plugin; print(*sorted(sys.modules), sep='\\n')"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    heavy = {"kubernetes", "paramiko", "testinfra", "yaml", "cryptography", "urllib3", "hypothesis", "jsonschema", "pytest_html", "concurrent.futures.thread"}
+    heavy = {
+        "kubernetes",
+        "paramiko",
+        "testinfra",
+        "yaml",
+        "cryptography",
+        "urllib3",
+        "hypothesis",
+        "jsonschema",
+        "pytest_html",
+        "concurrent.futures.thread",
+    }
     assert not loaded & heavy
     assert {one for one in loaded if one.startswith("conformance.")} == {"conformance.plugin"}
 
@@ -110,10 +145,14 @@ def test_checks_and_profiles_are_loaded_without_what_gathers():
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = set(done.stdout.split())
     assert not loaded & {"kubernetes", "paramiko", "testinfra", "cryptography", "urllib3"}
-    assert not [one for one in loaded if one.startswith(("conformance.gather", "conformance.report", "conformance.session"))]
+    assert not [
+        one for one in loaded if one.startswith(("conformance.gather", "conformance.report", "conformance.session"))
+    ]
 
 
-@pytest.mark.parametrize("path", [*sorted(MODULES.values()), *sorted(CHECKS.rglob("*.py"))], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [*sorted(MODULES.values()), *sorted(CHECKS.rglob("*.py"))], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_a_module_can_be_read_at_one_sitting(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 350
 

@@ -48,15 +48,28 @@ def test_everything_that_a_change_may_say(read, tmp_path):
     assert change.upgrade.target.text == "1.10"
     admin, user, own = change.clusters.values()
     assert admin == Cluster("prod-admin", Path("/home/me/.kube/prod-admin"), role="admin", upgrade=Upgrade(none=True))
-    assert user == Cluster("prod-user", role="user", manager="prod-admin", upgrade=Upgrade(None, version("1.9.1")), desired=(tmp_path / "prod-user.yaml",), connected=False)
-    assert own == Cluster("own", tmp_path / "kube/own", "me@own", "user", "prod-admin", desired=(tmp_path / "a.yaml", Path("/b.yaml")))
+    assert user == Cluster(
+        "prod-user",
+        role="user",
+        manager="prod-admin",
+        upgrade=Upgrade(None, version("1.9.1")),
+        desired=(tmp_path / "prod-user.yaml",),
+        connected=False,
+    )
+    assert own == Cluster(
+        "own", tmp_path / "kube/own", "me@own", "user", "prod-admin", desired=(tmp_path / "a.yaml", Path("/b.yaml"))
+    )
     assert change.hosts == {
         "cp-1": Host("cp-1", "ssh://ops@10.200.0.2", ("control-plane", "load-balancer"), "prod-user"),
         "station": Host("station", "local://", ("workstation",)),
     }
     assert change.nodes == (NodesOf("rest", "own", "ops", 2222),)
     ssh = change.ssh
-    assert (ssh.config, ssh.identity_file, ssh.known_hosts) == (tmp_path / "ssh_config", Path("/home/me/id"), Path("/etc/known"))
+    assert (ssh.config, ssh.identity_file, ssh.known_hosts) == (
+        tmp_path / "ssh_config",
+        Path("/home/me/id"),
+        Path("/etc/known"),
+    )
     assert (ssh.sudo, ssh.verify_host_keys) == (True, False)
     assert change.waivers == tmp_path / "waivers.yaml"
     assert change.parameters == {"minimum-kernel": "5.10", "flag": "true"}
@@ -77,7 +90,9 @@ def test_the_versions_of_a_cluster_are_its_own_where_it_has_some(read):
 
 
 def test_a_host_belongs_to_the_only_cluster_unless_it_is_a_workstation(read):
-    change = read("clusters: {c: {context: c}}\nhosts:\n  a: {connection: a}\n  w: {connection: w, roles: [workstation]}\n  n: {from: nodes}\n")
+    change = read(
+        "clusters: {c: {context: c}}\nhosts:\n  a: {connection: a}\n  w: {connection: w, roles: [workstation]}\n  n: {from: nodes}\n"
+    )
     assert (change.hosts["a"].cluster, change.hosts["w"].cluster, change.nodes[0].cluster) == ("c", None, "c")
     change = read("clusters: {c: {}, d: {}}\nhosts: {a: {connection: a}}\n")
     assert change.hosts["a"].cluster is None
@@ -90,20 +105,32 @@ def test_a_host_belongs_to_the_only_cluster_unless_it_is_a_workstation(read):
         ("hosts: {a: {connection: a, role: [worker]}}", "hosts.a: unknown key 'role'; did you mean 'roles'?"),
         ("hosts: {a: {}}", "hosts.a: the key 'connection' is missing"),
         ("hosts: {a: {connection: a, roles: worker}}", "hosts.a.roles: expected a list, not text"),
-        ("hosts: {a: {connection: a, roles: [worke]}}", "hosts.a.roles[0]: 'worke' is not known; did you mean 'worker'?"),
+        (
+            "hosts: {a: {connection: a, roles: [worke]}}",
+            "hosts.a.roles[0]: 'worke' is not known; did you mean 'worker'?",
+        ),
         ("hosts: {a: {connection: a, cluster: c}}", "hosts.a.cluster: 'c' is not among the clusters: none is named"),
         ("hosts: {a: b}", "hosts.a: expected keys and values, not text"),
         ('hosts: {"a b": {connection: a}}', "'a b' cannot be the name of a subject"),
         ("hosts: {'<b>': {connection: a}}", "'<b>' cannot be the name of a subject"),
-        ("hosts: {a: {from: node, cluster: c}}\nclusters: {c: {}}", "hosts.a.from: 'node' is not known; did you mean 'nodes'?"),
-        ("hosts: {a: {from: nodes, port: 0}}\nclusters: {c: {}}", "hosts.a.port: expected a port between 1 and 65535, not '0'"),
+        (
+            "hosts: {a: {from: node, cluster: c}}\nclusters: {c: {}}",
+            "hosts.a.from: 'node' is not known; did you mean 'nodes'?",
+        ),
+        (
+            "hosts: {a: {from: nodes, port: 0}}\nclusters: {c: {}}",
+            "hosts.a.port: expected a port between 1 and 65535, not '0'",
+        ),
         ("hosts: {a: {from: nodes, port: ssh}}\nclusters: {c: {}}", "hosts.a.port: expected a port"),
         ("hosts: {a: {from: nodes}}\nclusters: {c: {}, d: {}}", "hosts.a.cluster: expected text, not nothing"),
         ("hosts: {a: {from: nodes, cluster: e}}\nclusters: {c: {}}", "'e' is not among the clusters: c"),
         ("clusters: {c: {role: boss}}", "clusters.c.role: 'boss' is not known"),
         ("clusters: {c: {admin: d}}", "clusters.c: its managing cluster 'd' is not among the clusters: c"),
         ("clusters: {c: {admin: c}}", "clusters.c: a cluster cannot be managed by itself"),
-        ("clusters: {c: {admin: d, management: d}, d: {}}", "clusters.c: admin and management both name the managing cluster"),
+        (
+            "clusters: {c: {admin: d, management: d}, d: {}}",
+            "clusters.c: admin and management both name the managing cluster",
+        ),
         ("clusters: {c: {upgrade: {from: new}}}", "clusters.c.upgrade.from: 'new' is no version"),
         ("clusters: {c: {upgrade: never}}", "clusters.c.upgrade: expected keys and values, not text"),
         ("clusters: {a: {}}\nhosts: {a: {connection: a}}", "hosts: 'a' names a host and a cluster"),
@@ -134,7 +161,15 @@ def test_what_is_wrong_is_told_with_file_and_path(read, tmp_path, text, said):
 def test_options_outweigh_the_file(read):
     change = with_options(
         read(WHOLE),
-        {"upgrade_from": "1.7.0", "upgrade_to": "1.8.9", "waivers": "w.yaml", "examine": "hosts", "ssh_config": "~/cfg", "ssh_identity_file": "key", "sudo": True},
+        {
+            "upgrade_from": "1.7.0",
+            "upgrade_to": "1.8.9",
+            "waivers": "w.yaml",
+            "examine": "hosts",
+            "ssh_config": "~/cfg",
+            "ssh_identity_file": "key",
+            "sudo": True,
+        },
     )
     assert change.upgrade == Upgrade(version("1.7.0"), version("1.8.9"))
     assert (change.waivers, change.examine) == (Path("w.yaml"), ("hosts",))
@@ -187,5 +222,10 @@ def test_desired_configuration_of_the_only_cluster():
 
 def test_where_nobody_is_named_it_is_this_machine():
     assert list(with_default_subject(Change(), cluster=False).hosts) == ["local://"]
-    for change in (Change(clusters={"c": Cluster("c")}), Change(nodes=(NodesOf("n", "c"),)), Change(hosts={"a": Host("a", "a")}), Change(examine=("clusters",))):
+    for change in (
+        Change(clusters={"c": Cluster("c")}),
+        Change(nodes=(NodesOf("n", "c"),)),
+        Change(hosts={"a": Host("a", "a")}),
+        Change(examine=("clusters",)),
+    ):
         assert with_default_subject(change, cluster=False) == change

@@ -72,8 +72,15 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_documents_of_a_kind_and_group_are_kept_as_facts_need_them(write):
-    reads = [desired("Cluster", "example.com", "spec.x"), desired("Cluster", "example.com", "spec.y"), desired("Cluster"), desired("Pod")]
-    answers = read_desired([write(TWO), write("apiVersion: example.com/v2\nkind: Cluster\nmetadata: {name: c}\n", "more.yaml")], reads)
+    reads = [
+        desired("Cluster", "example.com", "spec.x"),
+        desired("Cluster", "example.com", "spec.y"),
+        desired("Cluster"),
+        desired("Pod"),
+    ]
+    answers = read_desired(
+        [write(TWO), write("apiVersion: example.com/v2\nkind: Cluster\nmetadata: {name: c}\n", "more.yaml")], reads
+    )
     found = reads[0].extract(answers["desired Cluster.example.com"])
     assert found == [
         {"metadata": {"name": "a", "namespace": "n"}, "spec": {"x": 1, "y": 1.10}},

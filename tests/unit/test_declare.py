@@ -67,6 +67,11 @@ def test_members_may_be_narrowed():
 
 def test_members_hold_what_was_read_beside_what_was_not():
     members = Members({"a": 1}, {"b": Unreadable("gone")}, {"c": "no"})
-    assert (dict(members), len(members), list(members.unread), members.inapplicable) == ({"a": 1}, 1, ["b"], {"c": "no"})
+    assert (dict(members), len(members), list(members.unread), members.inapplicable) == (
+        {"a": 1},
+        1,
+        ["b"],
+        {"c": "no"},
+    )
     with pytest.raises(KeyError):
         members["b"]

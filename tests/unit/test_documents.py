@@ -22,7 +22,10 @@ def read(tmp_path):
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        *((one, one) for one in ("1.10", "1.9", "1e3", "007", "0x1F", "12:30:45", "2026-12-24", "1_000", "2026-12-24T18:00:00Z")),
+        *(
+            (one, one)
+            for one in ("1.10", "1.9", "1e3", "007", "0x1F", "12:30:45", "2026-12-24", "1_000", "2026-12-24T18:00:00Z")
+        ),
         *((f'"{one}"', one) for one in ("1.10", "true", "null", "")),
         ("true", True),
         ("null", None),
@@ -64,7 +67,9 @@ def test_what_is_malformed_is_told_with_file_and_line(read, tmp_path, text, plac
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("text", ['a: !!int "x"', 'a: !!int ""', 'a: !!float "x"', 'a: !!timestamp "x"', 'a: !!bool "x"', "a: !!set [x]"])
+@pytest.mark.parametrize(
+    "text", ['a: !!int "x"', 'a: !!int ""', 'a: !!float "x"', 'a: !!timestamp "x"', 'a: !!bool "x"', "a: !!set [x]"]
+)
 def test_a_tag_that_does_not_fit_its_value(read, text):
     with pytest.raises(InvalidDocument, match="not valid YAML"):
         read(text)
@@ -72,7 +77,13 @@ def test_a_tag_that_does_not_fit_its_value(read, text):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "the file is empty"), ("# nothing\n", "the file is empty"), ("- a\n", "not a list"), ("word\n", "not text"), ("true", "not true or false")],
+    [
+        ("", "the file is empty"),
+        ("# nothing\n", "the file is empty"),
+        ("- a\n", "not a list"),
+        ("word\n", "not text"),
+        ("true", "not true or false"),
+    ],
 )
 def test_a_document_is_keys_and_values(read, text, said):
     with pytest.raises(InvalidDocument, match=said):
@@ -160,7 +171,13 @@ PIECES = st.sampled_from(
 
 
 @PATIENT
-@given(st.one_of(st.binary(max_size=60), st.lists(PIECES, max_size=14).map("".join).map(str.encode), st.text(max_size=40).map(lambda t: t.encode("utf-8", "replace"))))
+@given(
+    st.one_of(
+        st.binary(max_size=60),
+        st.lists(PIECES, max_size=14).map("".join).map(str.encode),
+        st.text(max_size=40).map(lambda t: t.encode("utf-8", "replace")),
+    )
+)
 @example(b'a: !!timestamp "x"')
 @example(b"!!set {a, b}")
 @example(b"a: !!omap [x]")

@@ -8,7 +8,14 @@ import pytest
 from conformance.findings import ORDER, Evidence, Finding, LeftOut, Outcome, Verdict, judge
 from conformance.hazards import Severity
 
-C, H, W, U, N, A = (Outcome.CLEAR, Outcome.HAZARD, Outcome.WARNING, Outcome.UNKNOWN, Outcome.NOT_APPLICABLE, Outcome.WAIVED)
+C, H, W, U, N, A = (
+    Outcome.CLEAR,
+    Outcome.HAZARD,
+    Outcome.WARNING,
+    Outcome.UNKNOWN,
+    Outcome.NOT_APPLICABLE,
+    Outcome.WAIVED,
+)
 GO, NO_GO, INCOMPLETE = Verdict.GO, Verdict.NO_GO, Verdict.INCOMPLETE
 MISSING = [LeftOut("h", "nobody is named")]
 DECIDED = [LeftOut("h", "--examine clusters", decided=True)]

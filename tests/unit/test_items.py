@@ -54,9 +54,21 @@ CHECKS = {
     "of-a-broken-fixture": (("broken", "pass", {}), "unknown", "RuntimeError: no fixture"),
     "of-an-untidy-fixture": (("untidy", "pass", {}), "unknown", "RuntimeError: afterwards"),
     "not-now": (("asked", "assert False", {"upgrade_to": '"<1.9"'}), "not-applicable", "to 1.9 is not <1.9"),
-    "perhaps": (("asked", "assert False, 'x'", {"upgrade_to": '"<1.9.5"'}), "hazard", "x (to 1.9 may or may not be <1.9.5"),
+    "perhaps": (
+        ("asked", "assert False, 'x'", {"upgrade_to": '"<1.9.5"'}),
+        "hazard",
+        "x (to 1.9 may or may not be <1.9.5",
+    ),
     "undecided": (("asked", "assert False", {"upgrade_from": '"<1.9"'}), "unknown", "give --upgrade-from"),
-    "of-versions": (("upgrade, subject, parameters", "assert (str(upgrade.target), subject.name, parameters) == ('1.9', 'n1', {'x': 5})", {"parameters": '{"x": Parameter("5", int, "a number")}'}), "clear", ""),
+    "of-versions": (
+        (
+            "upgrade, subject, parameters",
+            "assert (str(upgrade.target), subject.name, parameters) == ('1.9', 'n1', {'x': 5})",
+            {"parameters": '{"x": Parameter("5", int, "a number")}'},
+        ),
+        "clear",
+        "",
+    ),
 }
 #: Checks of the fleet, in which n2 is silent and n3 was ruled out by the fact.
 FLEET = {
@@ -80,7 +92,10 @@ def result(tmp_path_factory):
     write(cwd, files)
     change = Change(profile="p", hosts={name: Host(name, name) for name in ("n1", "n2", "n3")})
     told = {"n1": "1", "n3": "none"}
-    answers = {name: {key: Answer({"stdout": text, "stderr": "", "rc": 0}) for key in ("ask", "careless")} for name, text in told.items()}
+    answers = {
+        name: {key: Answer({"stdout": text, "stderr": "", "rc": 0}) for key in ("ask", "careless")}
+        for name, text in told.items()
+    }
     answers["n2"] = {"ask": Answer.failed("unreachable", "silence")}
     Snapshot(record_of(change), answers, "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00").save(cwd / "s.json")
     made = preflight("--profile", "p.yaml", "--snapshot", "s.json", cwd=cwd)

@@ -17,7 +17,11 @@ FACT = '@host_fact("{}")\ndef {}(text):\n    return text\n'
 
 def test_a_check_has_its_hazards_its_place_and_its_scope(tmp_path):
     (one,) = load_checks(pack_of(tmp_path, {"checks/sub/check_a.py": check("a")}))
-    assert (one.name, one.path, [hazard.id for hazard in one.hazards]) == ("check_a", tmp_path / "checks/sub/check_a.py", ["a"])
+    assert (one.name, one.path, [hazard.id for hazard in one.hazards]) == (
+        "check_a",
+        tmp_path / "checks/sub/check_a.py",
+        ["a"],
+    )
     assert one.scope["kernel"] is SHARED["kernel"]
     assert one.function.__module__.startswith("conformance_pack_")
 
@@ -33,7 +37,10 @@ def test_the_nearest_fact_wins(tmp_path):
         "checks/other/check_d.py": "from ..sub.facts import middle\n" + check("d"),
     }
     scopes = {one.name: one.scope for one in load_checks(pack_of(tmp_path, files))}
-    told = {name: {key: scope[key].sources[0].line for key in ("kernel", "far", "middle") if key in scope} for name, scope in scopes.items()}
+    told = {
+        name: {key: scope[key].sources[0].line for key in ("kernel", "far", "middle") if key in scope}
+        for name, scope in scopes.items()
+    }
     assert told == {
         "check_a": {"kernel": "own", "far": "top", "middle": "more"},
         "check_b": {"kernel": "sub", "far": "top", "middle": "more"},
@@ -44,14 +51,20 @@ def test_the_nearest_fact_wins(tmp_path):
 
 
 def test_plain_fixtures_are_in_the_scope_of_their_module(tmp_path):
-    files = {"check_a.py": '@pytest.fixture(name="given")\ndef _given(kernel):\n    return 1\n' + check("a", names="given"), "check_b.py": check("b")}
+    files = {
+        "check_a.py": '@pytest.fixture(name="given")\ndef _given(kernel):\n    return 1\n' + check("a", names="given"),
+        "check_b.py": check("b"),
+    }
     scopes = {one.name: one.scope for one in load_checks(pack_of(tmp_path, files))}
     assert "given" in scopes["check_a"]
     assert "given" not in scopes["check_b"]
 
 
 def test_relative_imports_work_from_anywhere(tmp_path):
-    files = {"checks/sources.py": "HERE = 'there'\n", "checks/sub/check_a.py": "from ..sources import HERE\n" + check("a", "assert HERE == 'there'")}
+    files = {
+        "checks/sources.py": "HERE = 'there'\n",
+        "checks/sub/check_a.py": "from ..sources import HERE\n" + check("a", "assert HERE == 'there'"),
+    }
     assert load_checks(pack_of(tmp_path, files))
 
 
@@ -95,7 +108,12 @@ def test_a_file_that_no_import_statement_could_name(tmp_path):
 
 
 def test_hidden_folders_and_other_files_are_no_checks(tmp_path):
-    others = {".git/check_a.py": "raise 1", "helper.py": "raise 1", "test_check.py": "raise 1", "sub/check_b.py": check("b")}
+    others = {
+        ".git/check_a.py": "raise 1",
+        "helper.py": "raise 1",
+        "test_check.py": "raise 1",
+        "sub/check_b.py": check("b"),
+    }
     files = {f"checks/{name}": text for name, text in others.items()}
     assert [one.name for one in load_checks(pack_of(tmp_path / ".local", files))] == ["check_b"]
 
@@ -107,7 +125,9 @@ def test_checks_beside_a_profile_are_those_right_there(tmp_path):
 
 
 def test_an_id_is_declared_once(tmp_path):
-    checks = load_checks(pack_of(tmp_path, {"check_a.py": check("a"), "check_b.py": check("a").replace("check_a", "check_b")}))
+    checks = load_checks(
+        pack_of(tmp_path, {"check_a.py": check("a"), "check_b.py": check("a").replace("check_a", "check_b")})
+    )
     with pytest.raises(InvalidDocument, match=r"hazard a is declared twice: in .*check_a\.py and in .*check_b\.py"):
         checks_by_hazard(checks)
     twice = check("a").partition("def")[0] + check("a", severity="ADVICE")
@@ -116,7 +136,10 @@ def test_an_id_is_declared_once(tmp_path):
 
 
 def test_a_check_under_two_names_or_imported_elsewhere_is_one(tmp_path):
-    files = {"check_a.py": check("a") + "check_alias = check_a\n", "check_b.py": "from .check_a import check_a\n" + check("b")}
+    files = {
+        "check_a.py": check("a") + "check_alias = check_a\n",
+        "check_b.py": "from .check_a import check_a\n" + check("b"),
+    }
     assert set(checks_by_hazard(load_checks(pack_of(tmp_path, files)))) == {"a", "b"}
 
 
@@ -138,7 +161,9 @@ def point(name, value):
 
 def test_installed_packs_are_found_by_their_entry_point(tmp_path, monkeypatch):
     (tmp_path / "acme_checks" / "profiles").mkdir(parents=True)
-    (tmp_path / "acme_checks" / "check_a.py").write_text("from conformance import *\nWHERE = Source('d')\n" + check("a"))
+    (tmp_path / "acme_checks" / "check_a.py").write_text(
+        "from conformance import *\nWHERE = Source('d')\n" + check("a")
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point("acme", "acme_checks")])
     (pack,) = installed_packs()
@@ -154,3 +179,9 @@ def test_an_installed_pack_that_is_none(monkeypatch, value):
     with pytest.raises(InvalidPack, match="installed pack 'acme'"):
         list(installed_packs())
     assert importlib.util.find_spec("json")
+
+
+@pytest.mark.parametrize("line", ["raise RuntimeError('no')", "import sys; sys.exit(3)", "import pytest; pytest.skip('no')"])
+def test_whatever_stops_an_import_names_the_file(tmp_path, line):
+    with pytest.raises(InvalidPack, match="check_a.py: cannot be imported: "):
+        load_checks(pack_of(tmp_path, {"check_a.py": f"{line}\n{check('a')}"}))

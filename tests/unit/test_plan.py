@@ -26,7 +26,12 @@ def planned(run):
 
 
 def test_each_read_is_planned_once_for_each_subject(tmp_path):
-    checks = check("a", names="one") + check("b", names="two, one") + check("c", names="two") + check("d", names="kernel", on="CONTROL_PLANE")
+    checks = (
+        check("a", names="one")
+        + check("b", names="two, one")
+        + check("c", names="two")
+        + check("d", names="kernel", on="CONTROL_PLANE")
+    )
     files = {"p.yaml": "hazards: [a, b, c, d]", "facts.py": FACTS, "check_a.py": checks}
     run = run_of(tmp_path, files, hosts=("n1", "n2"))
     assert planned(run) == {name: ["one", "two", "uname -r"] for name in ("n1", "n2")}
@@ -39,7 +44,11 @@ def test_hazards_of_one_check_are_planned_once(tmp_path):
 
 
 def test_what_does_not_apply_is_not_read(tmp_path):
-    checks = check("a", names="one", upgrade_to='"<1.9"') + check("b", names="two", situation="STUCK") + check("c", upgrade_from='"<1"')
+    checks = (
+        check("a", names="one", upgrade_to='"<1.9"')
+        + check("b", names="two", situation="STUCK")
+        + check("c", upgrade_from='"<1"')
+    )
     files = {"p.yaml": "hazards: [a, b, c]\ntarget: '1.9.1'", "facts.py": FACTS, "check_a.py": checks}
     run = run_of(tmp_path, files, hosts=("n1",))
     assert planned(run) == {}
@@ -48,12 +57,22 @@ def test_what_does_not_apply_is_not_read(tmp_path):
 
 
 def test_the_sides_of_a_plan(tmp_path):
-    files = {"p.yaml": "hazards: [a, b]", "facts.py": FACTS, "check_a.py": check("a", names="pods, more_pods, wanted", on="CLUSTER") + check("b")}
+    files = {
+        "p.yaml": "hazards: [a, b]",
+        "facts.py": FACTS,
+        "check_a.py": check("a", names="pods, more_pods, wanted", on="CLUSTER") + check("b"),
+    }
     run = run_of(tmp_path, files, hosts=("n1",), clusters={"c": Cluster("c")})
     plan = run.plan()
-    assert {name: [one.key for one in reads] for name, reads in plan.of_hosts(run.inventory).items()} == {"n1": ["uname -r"]}
-    assert {name: [one.key for one in reads] for name, reads in plan.of_clusters(run.inventory).items()} == {"c": ["list pods", "list pods"]}
-    assert {name: [one.key for one in reads] for name, reads in plan.desired(run.inventory).items()} == {"c": ["desired Pod"]}
+    assert {name: [one.key for one in reads] for name, reads in plan.of_hosts(run.inventory).items()} == {
+        "n1": ["uname -r"]
+    }
+    assert {name: [one.key for one in reads] for name, reads in plan.of_clusters(run.inventory).items()} == {
+        "c": ["list pods", "list pods"]
+    }
+    assert {name: [one.key for one in reads] for name, reads in plan.desired(run.inventory).items()} == {
+        "c": ["desired Pod"]
+    }
 
 
 def test_a_check_that_names_what_can_never_be_given_is_refused(tmp_path):
@@ -67,7 +86,12 @@ def test_checks_that_ask_testinfra_are_rehearsed_on_each_host(tmp_path):
     checks = fixture + check("a", names="host") + check("b", names="asked") + check("c", names="kernel")
     run = run_of(tmp_path, {"p.yaml": "hazards: [a, b, c]", "check_a.py": checks}, hosts=("n1", "n2"))
     plan = run.plan()
-    assert [(one.check.name, one.subject.name) for one in plan.rehearsals] == [("check_a", "n1"), ("check_a", "n2"), ("check_b", "n1"), ("check_b", "n2")]
+    assert [(one.check.name, one.subject.name) for one in plan.rehearsals] == [
+        ("check_a", "n1"),
+        ("check_a", "n2"),
+        ("check_b", "n1"),
+        ("check_b", "n2"),
+    ]
     assert set(plan.of_hosts(run.inventory)) == {"n1", "n2"}
 
 
@@ -79,7 +103,12 @@ def test_host_is_found_behind_fixtures_only():
 
 
 def test_versions_that_are_not_given_are_read_before_all_else(tmp_path):
-    files = {"p.yaml": "hazards: [a, b]\nsource-version: kubernetes_version", "check_a.py": check("a", names="nodes", on="CLUSTER") + check("b")}
+    files = {
+        "p.yaml": "hazards: [a, b]\nsource-version: kubernetes_version",
+        "check_a.py": check("a", names="nodes", on="CLUSTER") + check("b"),
+    }
     run = run_of(tmp_path, files, hosts=("n1",), clusters=("c",))
-    assert {name: [one.key for one in reads] for name, reads in run.scouting_plan().reads.items()} == {"c": ["get /version"]}
+    assert {name: [one.key for one in reads] for name, reads in run.scouting_plan().reads.items()} == {
+        "c": ["get /version"]
+    }
     assert planned(run) == {"n1": ["uname -r"], "c": ["get /version", "list nodes"]}

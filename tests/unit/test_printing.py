@@ -19,10 +19,18 @@ def kept(objects): return objects
 @cluster_fact(desired("Thing", "example.com"))
 def wanted(objects): return objects
 """
-CHECKS = check("a", names="lines, shadow") + check("b", names="kept, things, wanted, nodes", on="CLUSTER") + check("c", names="host", on="WORKSTATION")
+CHECKS = (
+    check("a", names="lines, shadow")
+    + check("b", names="kept, things, wanted, nodes", on="CLUSTER")
+    + check("c", names="host", on="WORKSTATION")
+)
 FILES = {"p.yaml": "hazards: [a, b, c]\nsource-version: kubernetes_version", "facts.py": FACTS, "check_a.py": CHECKS}
 WORLD = {
-    "hosts": {"n1": Host("n1", "ssh://n1", ("worker",), "c"), "n2": Host("n2", "ssh://n2", ("worker",), "c"), "ws": Host("ws", "local://", ("workstation",))},
+    "hosts": {
+        "n1": Host("n1", "ssh://n1", ("worker",), "c"),
+        "n2": Host("n2", "ssh://n2", ("worker",), "c"),
+        "ws": Host("ws", "local://", ("workstation",)),
+    },
     "clusters": {"c": Cluster("c", desired=("d.yaml",))},
     "nodes": (NodesOf("rest", "c"),),
 }
@@ -74,11 +82,26 @@ def test_the_plan_for_a_program(tmp_path):
     }
     assert record["hosts"]["ws"] == {"connection": "local://", "commands": [], "undeclared": ["check_c"]}
     requests = {one["read"]: one for one in record["clusters"]["c"]["requests"]}
-    assert requests["get /version"] == {"read": "get /version", "timeout_seconds": 60.0, "verb": "get", "path": "/version"}
+    assert requests["get /version"] == {
+        "read": "get /version",
+        "timeout_seconds": 60.0,
+        "verb": "get",
+        "path": "/version",
+    }
     things = requests["list things.example.com"]
-    assert (things["verb"], things["group"], things["resource"], things["required"]) == ("list", "example.com", "things", False)
+    assert (things["verb"], things["group"], things["resource"], things["required"]) == (
+        "list",
+        "example.com",
+        "things",
+        False,
+    )
     secrets = requests["get secrets n/{metadata.name} as facts_of for each things.example.com"]
-    assert (secrets["verb"], secrets["resource"], secrets["at_most"], secrets["step_over"]) == ("get", "secrets", 7, "list things.example.com")
+    assert (secrets["verb"], secrets["resource"], secrets["at_most"], secrets["step_over"]) == (
+        "get",
+        "secrets",
+        7,
+        "list things.example.com",
+    )
     assert record["desired"] == {"c": {"files": ["d.yaml"], "documents": ["desired Thing.example.com"]}}
     assert record["before_all_else"]["reads"] == {"c": ["get /version", "list nodes"]}
 

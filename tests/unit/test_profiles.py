@@ -10,7 +10,9 @@ from tests.unit.packing import library_of
 @pytest.fixture
 def library(tmp_path):
     def make(**profiles):
-        return library_of(tmp_path, {f"{name.replace('__', '.').replace('_', '-')}.yaml": text for name, text in profiles.items()})
+        return library_of(
+            tmp_path, {f"{name.replace('__', '.').replace('_', '-')}.yaml": text for name, text in profiles.items()}
+        )
 
     return make
 
@@ -19,14 +21,20 @@ BASE = "title: Base\nplatform: p\nabstract: true\nsource-version: v\ndiscover: d
 
 
 def test_a_profile_takes_over_what_it_extends(library):
-    found = library(base=BASE, top="extends: base\ntarget: 1.10\nhazards: [c, a]\nwithout: [b]\nparameters: {y: '3'}\n").find("top")
+    found = library(
+        base=BASE, top="extends: base\ntarget: 1.10\nhazards: [c, a]\nwithout: [b]\nparameters: {y: '3'}\n"
+    ).find("top")
     assert (found.name, found.title, found.platform, found.hazards) == ("top", "top", "p", ("a", "c"))
     assert (found.source_version, found.discover, found.target.text, found.abstract) == ("v", "d", "1.10", False)
     assert {name: one.text() for name, one in found.parameters.items()} == {"x": "1.10", "y": "3"}
 
 
 def test_the_hazards_of_several_bases_come_in_their_order_each_once(library):
-    found = library(one="hazards: [a, b]\ntarget: '1'\n", two="hazards: [b, c]\ntarget: '2'\n", top="extends: [two, one]\nhazards: [d]\n").find("top")
+    found = library(
+        one="hazards: [a, b]\ntarget: '1'\n",
+        two="hazards: [b, c]\ntarget: '2'\n",
+        top="extends: [two, one]\nhazards: [d]\n",
+    ).find("top")
     assert found.hazards == ("b", "c", "a", "d")
     assert found.target.text == "2"
 
@@ -44,7 +52,14 @@ def test_a_base_may_be_a_file_beside(tmp_path, library):
 
 
 def test_people_are_offered_in_natural_order_what_is_not_abstract(library):
-    made = library(base=BASE, p_1__10="hazards: [a]\n", p_1__9="hazards: [a]\n", p_1__9__1="hazards: [a]\n", p="hazards: [a]\n", o_2="hazards: [a]\n")
+    made = library(
+        base=BASE,
+        p_1__10="hazards: [a]\n",
+        p_1__9="hazards: [a]\n",
+        p_1__9__1="hazards: [a]\n",
+        p="hazards: [a]\n",
+        o_2="hazards: [a]\n",
+    )
     assert [one.name for one in made.all()] == ["o-2", "p", "p-1.9", "p-1.9.1", "p-1.10"]
     assert made.find("base").abstract
 
@@ -53,12 +68,21 @@ def test_people_are_offered_in_natural_order_what_is_not_abstract(library):
     ("profiles", "said"),
     [
         ({"top": "extends: top\nhazards: [a]\n"}, "top.yaml: extends: the profile extends itself: top -> top"),
-        ({"top": "extends: one\n", "one": "extends: two\n", "two": "extends: one\n"}, "extends itself: top -> one -> two -> one"),
-        ({"top": "extends: bass\n", "base": BASE}, "top.yaml: extends: there is no profile 'bass'; did you mean 'base'?"),
+        (
+            {"top": "extends: one\n", "one": "extends: two\n", "two": "extends: one\n"},
+            "extends itself: top -> one -> two -> one",
+        ),
+        (
+            {"top": "extends: bass\n", "base": BASE},
+            "top.yaml: extends: there is no profile 'bass'; did you mean 'base'?",
+        ),
         ({"top": "extends: sub/none.yaml\n"}, "there is no profile 'sub/none.yaml'"),
         ({"top": "title: nothing\n"}, "top.yaml: it names no hazards"),
         ({"top": "extends: base\nwithout: [a, b]\n", "base": BASE}, "it names no hazards"),
-        ({"top": "extends: base\nwithout: [z]\n", "base": BASE}, "top.yaml: without[0]: 'z' is in none of the profiles"),
+        (
+            {"top": "extends: base\nwithout: [z]\n", "base": BASE},
+            "top.yaml: without[0]: 'z' is in none of the profiles",
+        ),
         ({"top": "hazard: [a]\n"}, "unknown key 'hazard'; did you mean 'hazards'?"),
         ({"top": "hazards: a\n"}, "top.yaml: hazards: expected a list, not text"),
         ({"top": "hazards: [a, [b]]\n"}, "hazards[1]: expected text, not a list"),

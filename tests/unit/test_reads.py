@@ -122,7 +122,14 @@ def test_a_file_that_certainly_is_not_there(stderr):
 
 @pytest.mark.parametrize(
     "stderr",
-    ["cat: /etc/x: Permission denied", "cat: /etc/x: Is a directory", "cat: /etc/x: Input/output error", "", "cat: /etc/x: Stale file handle", "No such file or directory: perhaps"],
+    [
+        "cat: /etc/x: Permission denied",
+        "cat: /etc/x: Is a directory",
+        "cat: /etc/x: Input/output error",
+        "",
+        "cat: /etc/x: Stale file handle",
+        "No such file or directory: perhaps",
+    ],
 )
 def test_a_file_that_may_be_there(stderr):
     with pytest.raises(Unreadable):
@@ -135,16 +142,32 @@ def test_a_file_that_may_be_there(stderr):
 def run(read, nonce="feedbeef"):
     """The read as a shell on this machine answers it."""
     script = read.script
-    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, env={"PF_NONCE": nonce, "PATH": "/usr/bin:/bin", "LC_ALL": "C"}, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        capture_output=True,
+        text=True,
+        env={"PF_NONCE": nonce, "PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+        check=False,
+    )
     return Answer({**read.decode(done.stdout, nonce), "stderr": done.stderr, "rc": done.returncode})
 
 
 def test_the_files_of_a_directory(tmp_path):
     (tmp_path / "x.wants").mkdir()
-    for name, text in {"a.repo": "A\n", "b.repo": "", "c.txt": "no", ".d.repo": "hidden", "x.wants/t.mount": "no newline", "e f.repo": "blank"}.items():
+    for name, text in {
+        "a.repo": "A\n",
+        "b.repo": "",
+        "c.txt": "no",
+        ".d.repo": "hidden",
+        "x.wants/t.mount": "no newline",
+        "e f.repo": "blank",
+    }.items():
         (tmp_path / name).write_text(text)
     read = files(str(tmp_path), "*.repo", "*.wants/t.mount")
-    assert read.extract(run(read)) == {f"{tmp_path}/{name}": text for name, text in {"a.repo": "A\n", "b.repo": "", "e f.repo": "blank", "x.wants/t.mount": "no newline"}.items()}
+    assert read.extract(run(read)) == {
+        f"{tmp_path}/{name}": text
+        for name, text in {"a.repo": "A\n", "b.repo": "", "e f.repo": "blank", "x.wants/t.mount": "no newline"}.items()
+    }
     assert files(str(tmp_path), "*.none").extract(run(files(str(tmp_path), "*.none"))) == {}
 
 
@@ -225,10 +248,21 @@ def test_a_snapshot_that_kept_too_little_is_unreadable():
 
 
 def test_named_objects_are_there_or_not_or_unreadable():
-    read = named("secrets", over=listing("things"), namespace="{metadata.namespace}", name="{metadata.name}-x", reduce=len, where=("spec.type", "user"))
+    read = named(
+        "secrets",
+        over=listing("things"),
+        namespace="{metadata.namespace}",
+        name="{metadata.name}-x",
+        reduce=len,
+        where=("spec.type", "user"),
+    )
     assert read.needs == ("metadata.namespace", "metadata.name", "spec.type")
     assert read.key == "get secrets {metadata.namespace}/{metadata.name}-x as len for each things with spec.type=user"
-    stored = {"n/a": {"value": 1}, "n/b": {"value": None}, "n/c": {"problem": {"kind": "forbidden", "message": "you may not"}}}
+    stored = {
+        "n/a": {"value": 1},
+        "n/b": {"value": None},
+        "n/c": {"problem": {"kind": "forbidden", "message": "you may not"}},
+    }
     found = read.extract(Answer({"objects": stored}))
     assert (found["n/a"], found["n/b"], len(found), list(found)) == (1, None, 3, list(stored))
     with pytest.raises(Unreadable, match="you may not"):
@@ -245,7 +279,10 @@ def test_paths_give_their_body():
 
 # -- projection ----------------------------------------------------------------------------------------------------
 
-OBJECT = {"metadata": {"name": "n", "annotations": {"example.com/owner": "me", "x": "y"}}, "spec": {"items": [{"a": 1, "b": 2}, {"b": 3}, 7], "deep": {"c": {"d": 4}}}}
+OBJECT = {
+    "metadata": {"name": "n", "annotations": {"example.com/owner": "me", "x": "y"}},
+    "spec": {"items": [{"a": 1, "b": 2}, {"b": 3}, 7], "deep": {"c": {"d": 4}}},
+}
 
 
 @pytest.mark.parametrize(
@@ -265,6 +302,8 @@ def test_what_is_kept_of_an_object(paths, kept):
 
 def test_paths_that_contain_each_other():
     assert smallest(["a.b.c", "a.b", "a.bc", "a.b"]) == ("a.b", "a.bc")
-    assert covers(["a.b", "m.annotations[x.y/z]"], ["a.b.c", "a.b", "a", "a.bc", "m.annotations[x.y/z]", "m.annotations"]) == ["a", "a.bc", "m.annotations"]
+    assert covers(
+        ["a.b", "m.annotations[x.y/z]"], ["a.b.c", "a.b", "a", "a.bc", "m.annotations[x.y/z]", "m.annotations"]
+    ) == ["a", "a.bc", "m.annotations"]
     assert value_at(OBJECT, "metadata.annotations[example.com/owner]") == "me"
     assert value_at(OBJECT, "spec.items.a", "d") == value_at(None, "a", "d") == "d"

@@ -15,7 +15,10 @@ WHOLE = Change(
     upgrade=Upgrade(V8, V9),
     hosts={"n1": Host("n1", "ssh://me@n1", ("worker",), "c"), "ws": Host("ws", "local://")},
     nodes=(NodesOf("n", "c"),),
-    clusters={"c": Cluster("c", Path("/k"), "ctx", "user", "hub", Upgrade(None, V9), (Path("d.yaml"),), connected=False), "hub": Cluster("hub", upgrade=Upgrade(none=True))},
+    clusters={
+        "c": Cluster("c", Path("/k"), "ctx", "user", "hub", Upgrade(None, V9), (Path("d.yaml"),), connected=False),
+        "hub": Cluster("hub", upgrade=Upgrade(none=True)),
+    },
     ssh=Ssh(Path("/cfg"), Path("/key"), sudo=True),
     waivers=Path("w.yaml"),
     parameters={"a": "1"},

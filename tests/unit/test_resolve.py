@@ -137,7 +137,12 @@ def test_a_host_may_name_facts_of_its_cluster_and_of_the_fleet():
 
 
 def test_reads_go_to_the_manager_and_never_where_nobody_can_be_asked():
-    assert reads("managed", on="prod") == reads("managed", on="hub") == reads("managed", on="own") == {("hub", "list clusters.example.com")}
+    assert (
+        reads("managed", on="prod")
+        == reads("managed", on="hub")
+        == reads("managed", on="own")
+        == {("hub", "list clusters.example.com")}
+    )
     assert reads("version", on="own") == {("own", "get /version")}
     assert reads("version", on="prod") == set()
     assert reads("wanted", on="prod") == {("prod", "desired Cluster.example.com")}
@@ -189,7 +194,9 @@ def test_values_are_made_from_answers_each_once():
 
 def test_what_is_listed_at_the_manager_is_made_once_for_all_that_it_manages():
     made = []
-    fact = cluster_fact(listing("clusters.example.com", at="manager"))(lambda objects: made.append(objects) or len(objects))
+    fact = cluster_fact(listing("clusters.example.com", at="manager"))(
+        lambda objects: made.append(objects) or len(objects)
+    )
     answer = Answer({"keep": ["metadata.name", "metadata.namespace"], "objects": [{}, {}]})
     held = facts(hub={"list clusters.example.com": answer})
     assert [held.value(fact, INVENTORY[name]) for name in ("prod", "own", "hub")] == [2, 2, 2]
@@ -214,7 +221,17 @@ def test_a_problem_of_any_kind_is_unreadable(kind):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("no\nsuch  thing"), KeyError("k"), IndexError(), TypeError(), RecursionError(), AssertionError("a"), UnicodeError(), ZeroDivisionError()]
+    "error",
+    [
+        ValueError("no\nsuch  thing"),
+        KeyError("k"),
+        IndexError(),
+        TypeError(),
+        RecursionError(),
+        AssertionError("a"),
+        UnicodeError(),
+        ZeroDivisionError(),
+    ],
 )
 def test_whatever_a_parser_stumbles_over_is_unreadable(error):
     def stumble(output):
@@ -226,7 +243,9 @@ def test_whatever_a_parser_stumbles_over_is_unreadable(error):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [{}, {"stdout": "x"}, {"rc": 0}, {"stdout": None, "stderr": "", "rc": 0}, {"files": []}])
+@pytest.mark.parametrize(
+    "value", [{}, {"stdout": "x"}, {"rc": 0}, {"stdout": None, "stderr": "", "rc": 0}, {"files": []}]
+)
 def test_an_answer_of_another_shape_is_unreadable(value):
     with pytest.raises(Unreadable):
         facts(**{"cp-1": {"uname -r": Answer(value)}}).value(kernel, INVENTORY["cp-1"])
@@ -252,7 +271,9 @@ def test_a_cluster_without_a_kubeconfig_cannot_be_asked():
 
 
 def test_desired_configuration_needs_no_connection():
-    held = facts(prod={"desired Cluster.example.com": Answer({"keep": ["metadata.name", "metadata.namespace"], "objects": [1]})})
+    held = facts(
+        prod={"desired Cluster.example.com": Answer({"keep": ["metadata.name", "metadata.namespace"], "objects": [1]})}
+    )
     assert held.value(wanted, INVENTORY["prod"]) == [1]
 
 
@@ -260,7 +281,9 @@ def test_desired_configuration_needs_no_connection():
 
 
 def test_members_are_those_of_the_fleet_or_of_the_cluster():
-    held = facts(**{"cp-1": {"uname -r": text("a")}, "wk-1": {"uname -r": text("b")}, "station": {"uname -r": text("c")}})
+    held = facts(
+        **{"cp-1": {"uname -r": text("a")}, "wk-1": {"uname -r": text("b")}, "station": {"uname -r": text("c")}}
+    )
     assert dict(held.value(kernels, INVENTORY["prod"])) == {"cp-1": "a", "wk-1": "b"}
     assert dict(held.value(kernels, INVENTORY["hub"])) == {}
     hosts, clusters = held.value(everything, INVENTORY.fleet)
@@ -270,22 +293,43 @@ def test_members_are_those_of_the_fleet_or_of_the_cluster():
 
 def test_members_with_one_of_some_targets():
     fact = fleet_fact(every(kernel, on=[WORKER]))(lambda members: sorted(members))
-    assert facts(**{name: {"uname -r": text("a")} for name in ("cp-1", "wk-1", "station")}).value(fact, INVENTORY.fleet) == ["wk-1"]
+    assert facts(**{name: {"uname -r": text("a")} for name in ("cp-1", "wk-1", "station")}).value(
+        fact, INVENTORY.fleet
+    ) == ["wk-1"]
 
 
 def test_unread_and_inapplicable_members_stand_apart():
     fact = fleet_fact(every(picky))(lambda members: members)
-    members = facts(**{"cp-1": {"ask": text("1")}, "wk-1": {"ask": text("no")}, "station": {"ask": text("?")}}).value(fact, INVENTORY.fleet)
+    members = facts(**{"cp-1": {"ask": text("1")}, "wk-1": {"ask": text("no")}, "station": {"ask": text("?")}}).value(
+        fact, INVENTORY.fleet
+    )
     assert isinstance(members, Members)
-    assert (dict(members), list(members.unread), members.inapplicable) == ({"cp-1": 1}, ["station"], {"wk-1": "not here"})
+    assert (dict(members), list(members.unread), members.inapplicable) == (
+        {"cp-1": 1},
+        ["station"],
+        {"wk-1": "not here"},
+    )
 
 
 @pytest.mark.parametrize(
     ("names", "on"),
-    [(["kernels"], "prod"), (["chained"], "prod"), (["everything"], "fleet"), (["of_all_clusters"], "fleet"), (["through"], "fleet"), (["everything"], "station")],
+    [
+        (["kernels"], "prod"),
+        (["chained"], "prod"),
+        (["everything"], "fleet"),
+        (["of_all_clusters"], "fleet"),
+        (["through"], "fleet"),
+        (["everything"], "station"),
+    ],
 )
 def test_unread_members_are_found_at_any_depth(names, on):
-    held = facts(**{"cp-1": {"uname -r": text("a")}, "wk-1": {"uname -r": Answer.failed("timed-out", "silent")}, "station": {"uname -r": text("c")}})
+    held = facts(
+        **{
+            "cp-1": {"uname -r": text("a")},
+            "wk-1": {"uname -r": Answer.failed("timed-out", "silent")},
+            "station": {"uname -r": text("c")},
+        }
+    )
     scope = {**SCOPE, "through": lambda request, of_all_clusters: None}
     found = held.unread_members(names, scope, INVENTORY[on])
     assert found["wk-1"].reason == "silent"

@@ -10,13 +10,26 @@ from conformance.snapshot import Snapshot
 from tests.unit.packing import check, run_of
 
 NUMBER = '{"limit": Parameter("7", int, "a number"), "word": Parameter("x", str, "a word")}'
-FILES = {"p.yaml": "hazards: [a]\nparameters: {limit: 8}", "check_a.py": check("a", parameters=NUMBER, settled='{"fixed": 1}')}
+FILES = {
+    "p.yaml": "hazards: [a]\nparameters: {limit: 8}",
+    "check_a.py": check("a", parameters=NUMBER, settled='{"fixed": 1}'),
+}
 
 
 def listed(*nodes):
-    keep = ["metadata.labels", "metadata.name", "metadata.namespace", "status.addresses", "status.nodeInfo.kubeletVersion", "status.nodeInfo.osImage"]
+    keep = [
+        "metadata.labels",
+        "metadata.name",
+        "metadata.namespace",
+        "status.addresses",
+        "status.nodeInfo.kubeletVersion",
+        "status.nodeInfo.osImage",
+    ]
     objects = [
-        {"metadata": {"name": name, "labels": labels}, "status": {"addresses": [{"type": "InternalIP", "address": ip}] if ip else []}}
+        {
+            "metadata": {"name": name, "labels": labels},
+            "status": {"addresses": [{"type": "InternalIP", "address": ip}] if ip else []},
+        }
         for name, ip, labels in nodes
     ]
     return {"list nodes": Answer({"keep": keep, "objects": objects})}
@@ -49,7 +62,9 @@ def test_nodes_of_two_clusters_may_be_called_alike_and_none_is_lost(tmp_path):
 def test_a_host_that_the_change_names_itself_stays_as_it_is(tmp_path):
     hosts = {"n1": Host("n1", "ssh://me@bastion:1", ("worker",), "c")}
     snapshot = Snapshot(answers={"c": listed(("n1", "10.0.0.1", {}), ("n2", "10.0.0.2", {}))})
-    run = run_of(tmp_path, FILES, hosts=hosts, clusters={"c": Cluster("c")}, nodes=(NodesOf("a", "c"),), snapshot=snapshot)
+    run = run_of(
+        tmp_path, FILES, hosts=hosts, clusters={"c": Cluster("c")}, nodes=(NodesOf("a", "c"),), snapshot=snapshot
+    )
     run.expand()
     assert [one.connection for one in run.change.hosts.values()] == ["ssh://me@bastion:1", "ssh://10.0.0.2"]
 
@@ -70,16 +85,24 @@ def test_nodes_that_could_not_be_read_leave_the_hosts_not_examined(tmp_path):
 
 
 DISCOVER = "@cluster_fact(listing('things.example.com', 'spec'))\ndef found(objects): return [Member(one['metadata']['name'], 'user') for one in objects]\n"
-WITH_DISCOVERY = {"p.yaml": "hazards: [a]\ndiscover: found", "facts.py": DISCOVER, "check_a.py": check("a", on="CLUSTER", names="subject")}
+WITH_DISCOVERY = {
+    "p.yaml": "hazards: [a]\ndiscover: found",
+    "facts.py": DISCOVER,
+    "check_a.py": check("a", on="CLUSTER", names="subject"),
+}
 
 
 def things(*names):
     objects = [{"metadata": {"name": name}} for name in names]
-    return {"list things.example.com": Answer({"keep": ["metadata.name", "metadata.namespace", "spec"], "objects": objects})}
+    return {
+        "list things.example.com": Answer({"keep": ["metadata.name", "metadata.namespace", "spec"], "objects": objects})
+    }
 
 
 def test_clusters_that_the_named_one_manages_are_found(tmp_path):
-    run = run_of(tmp_path, WITH_DISCOVERY, clusters=("hub",), snapshot=Snapshot(answers={"hub": things("u1", "u2")}), file=None)
+    run = run_of(
+        tmp_path, WITH_DISCOVERY, clusters=("hub",), snapshot=Snapshot(answers={"hub": things("u1", "u2")}), file=None
+    )
     run.expand()
     assert [(one.name, one.manager, one.role, one.connected) for one in run.change.clusters.values()] == [
         ("hub", None, None, True),
@@ -100,7 +123,9 @@ def test_a_found_cluster_whose_name_is_taken_is_refused(tmp_path):
 
 
 def test_a_profile_that_names_a_fact_that_nobody_has(tmp_path):
-    with pytest.raises(InvalidDocument, match=r"p\.yaml: source-version: no check of this profile can see a cluster fact 'kernel'"):
+    with pytest.raises(
+        InvalidDocument, match=r"p\.yaml: source-version: no check of this profile can see a cluster fact 'kernel'"
+    ):
         run_of(tmp_path, {"p.yaml": "hazards: [a]\nsource-version: kernel", "check_a.py": check("a")}, clusters=("c",))
 
 
@@ -113,7 +138,11 @@ def test_a_parameter_is_that_of_the_change_else_of_the_profile_else_the_default(
         return run.parameters_of(run.table["a"][1])
 
     assert values(run_of(tmp_path, FILES)) == {"limit": 8, "word": "x", "fixed": 1}
-    assert values(run_of(tmp_path, FILES, parameters={"limit": "9", "word": "y"})) == {"limit": 9, "word": "y", "fixed": 1}
+    assert values(run_of(tmp_path, FILES, parameters={"limit": "9", "word": "y"})) == {
+        "limit": 9,
+        "word": "y",
+        "fixed": 1,
+    }
     plain = {**FILES, "p.yaml": "hazards: [a]\nparameters: {word: true}"}
     assert values(run_of(tmp_path / "plain", plain)) == {"limit": 7, "word": "true", "fixed": 1}
 

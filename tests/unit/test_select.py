@@ -28,7 +28,10 @@ def selected(tmp_path, *checks, profile="", **world):
 
 def told(run):
     """Subject -> how its only case stands: wanted, ruled out or undecided, with the reason."""
-    return {one.subject.name: "wanted" if one.wanted else one.ruled_out or f"? {one.undecided}" for one in run.selection.cases}
+    return {
+        one.subject.name: "wanted" if one.wanted else one.ruled_out or f"? {one.undecided}"
+        for one in run.selection.cases
+    }
 
 
 # -- versions ------------------------------------------------------------------------------------------------------
@@ -92,17 +95,33 @@ def test_a_release_series_of_which_no_version_is_concerned(tmp_path, spec, targe
 def test_the_profile_s_target_counts_where_nobody_names_another(tmp_path):
     run = selected(tmp_path, check("a", upgrade_to='"==1.9.*"'), profile="target: '1.10'", hosts=("n1",))
     assert told(run) == {"n1": "to 1.10 is not ==1.9.*"}
-    run = selected(tmp_path, check("a", upgrade_to='"==1.9.*"'), profile="target: '1.10'", hosts=("n1",), upgrade=upgrade(None, "1.9.0"))
+    run = selected(
+        tmp_path,
+        check("a", upgrade_to='"==1.9.*"'),
+        profile="target: '1.10'",
+        hosts=("n1",),
+        upgrade=upgrade(None, "1.9.0"),
+    )
     assert told(run) == {"n1": "wanted"}
 
 
 def clusters(**versions):
-    return {name: Cluster(name, upgrade=one if isinstance(one, Upgrade) else upgrade(*one)) for name, one in versions.items()}
+    return {
+        name: Cluster(name, upgrade=one if isinstance(one, Upgrade) else upgrade(*one))
+        for name, one in versions.items()
+    }
 
 
 def test_each_cluster_and_its_hosts_go_by_its_own_upgrade(tmp_path):
-    hosts = {name: Host(name, name, cluster=cluster) for name, cluster in (("h1", "old"), ("h2", "new"), ("h3", "stays"), ("h4", None))}
-    world = {"hosts": hosts, "clusters": clusters(old=("1.8.0", None), new=("1.9.0", None), stays=Upgrade(none=True)), "upgrade": upgrade(None, "1.9.9")}
+    hosts = {
+        name: Host(name, name, cluster=cluster)
+        for name, cluster in (("h1", "old"), ("h2", "new"), ("h3", "stays"), ("h4", None))
+    }
+    world = {
+        "hosts": hosts,
+        "clusters": clusters(old=("1.8.0", None), new=("1.9.0", None), stays=Upgrade(none=True)),
+        "upgrade": upgrade(None, "1.9.9"),
+    }
     run = selected(tmp_path, check("a", **RANGE), **world)
     assert told(run) == {
         "h1": "wanted",
@@ -111,7 +130,11 @@ def test_each_cluster_and_its_hosts_go_by_its_own_upgrade(tmp_path):
         "h4": "wanted",  # as of a workstation: every upgrade concerns it
     }
     run = selected(tmp_path / "more", check("b", on="CLUSTER", names="nodes", **RANGE), **world)
-    assert told(run) == {"old": "wanted", "new": "from 1.9.0 is not >=1.7,<1.9", "stays": "this change does not upgrade the cluster"}
+    assert told(run) == {
+        "old": "wanted",
+        "new": "from 1.9.0 is not >=1.7,<1.9",
+        "stays": "this change does not upgrade the cluster",
+    }
     run = selected(tmp_path / "fleet", check("c", on="FLEET", names="subject", **RANGE), **world)
     assert told(run) == {"fleet": "wanted"}
 
@@ -120,7 +143,11 @@ def test_the_fleet_is_undecided_where_one_cluster_is_and_none_is_concerned(tmp_p
     world = {"clusters": clusters(a=("1.9.0", "1.9.9"), b=(None, "1.9.9")), "file": None}
     run = selected(tmp_path, check("c", on="FLEET", names="subject", **RANGE), **world)
     assert told(run)["fleet"].startswith("? the version before the upgrade is not known")
-    run = selected(tmp_path / "more", check("c", on="FLEET", names="subject", **RANGE), clusters=clusters(a=("1.9.0", "1.9.9"), b=("1.6.0", "1.9.9")))
+    run = selected(
+        tmp_path / "more",
+        check("c", on="FLEET", names="subject", **RANGE),
+        clusters=clusters(a=("1.9.0", "1.9.9"), b=("1.6.0", "1.9.9")),
+    )
     assert told(run) == {"fleet": "from 1.9.0 is not >=1.7,<1.9"}
 
 
@@ -134,14 +161,25 @@ def test_nothing_is_concerned_where_nothing_is_upgraded(tmp_path):
     [
         (Answer({"body": {"gitVersion": "v1.8.3-gke.1"}}), "wanted"),
         (Answer({"body": {"gitVersion": "v1.9.0"}}), "from v1.9.0 is not >=1.7,<1.9"),
-        (Answer({"body": {}}), "? the version before the upgrade is not known (the answer of `get /version` is not understood"),
-        (Answer({"nobody": 1}), "? the version before the upgrade is not known (the stored answer of `get /version` is damaged"),
+        (
+            Answer({"body": {}}),
+            "? the version before the upgrade is not known (the answer of `get /version` is not understood",
+        ),
+        (
+            Answer({"nobody": 1}),
+            "? the version before the upgrade is not known (the stored answer of `get /version` is damaged",
+        ),
         (Answer.failed("forbidden", "you may not"), "? the version before the upgrade is not known (you may not)"),
     ],
 )
 def test_the_version_before_is_read_from_the_cluster(tmp_path, answer, expected):
     snapshot = Snapshot(answers={"c": {"get /version": answer}})
-    world = {"profile": "source-version: kubernetes_version", "clusters": ("c",), "upgrade": upgrade(None, "1.9.0"), "snapshot": snapshot}
+    world = {
+        "profile": "source-version: kubernetes_version",
+        "clusters": ("c",),
+        "upgrade": upgrade(None, "1.9.0"),
+        "snapshot": snapshot,
+    }
     run = selected(tmp_path, check("a", on="CLUSTER", names="nodes", **RANGE), **world)
     assert told(run)["c"].startswith(expected)
     assert isinstance(run.source_versions()["c"], Version | Unreadable)
@@ -149,7 +187,12 @@ def test_the_version_before_is_read_from_the_cluster(tmp_path, answer, expected)
 
 def test_a_version_that_was_given_outweighs_the_cluster(tmp_path):
     snapshot = Snapshot(answers={"c": {"get /version": Answer({"body": {"gitVersion": "v1.9.0"}})}})
-    world = {"profile": "source-version: kubernetes_version", "clusters": ("c",), "upgrade": upgrade("1.8.0", "1.9.0"), "snapshot": snapshot}
+    world = {
+        "profile": "source-version: kubernetes_version",
+        "clusters": ("c",),
+        "upgrade": upgrade("1.8.0", "1.9.0"),
+        "snapshot": snapshot,
+    }
     assert told(selected(tmp_path, check("a", on="CLUSTER", names="nodes", **RANGE), **world)) == {"c": "wanted"}
 
 
@@ -207,7 +250,9 @@ def test_one_of_two_targets_that_is_missing_is_not_examined(tmp_path):
     assert [one.reason.partition(":")[0] for one in run.selection.not_examined] == ["no workstation is named"]
 
 
-@pytest.mark.parametrize(("examine", "cases"), [(("hosts",), {"bare"}), (("clusters",), {"c"}), (("hosts", "clusters"), {"bare", "c"})])
+@pytest.mark.parametrize(
+    ("examine", "cases"), [(("hosts",), {"bare"}), (("clusters",), {"c"}), (("hosts", "clusters"), {"bare", "c"})]
+)
 def test_one_side_may_be_left_out_by_decision(tmp_path, examine, cases):
     checks = check("a", names="subject"), check("b", on="CLUSTER", names="subject")
     run = selected(tmp_path, *checks, hosts={"bare": HOSTS["bare"]}, clusters=("c",), examine=examine)
@@ -221,8 +266,17 @@ FLEET_FACTS = "@fleet_fact(every(SHARED['kernel']))\ndef kernels(members): retur
 
 @pytest.mark.parametrize(("examine", "cases"), [("hosts", {"a", "c", "d"}), ("clusters", {"b", "c", "d"})])
 def test_a_hazard_of_the_fleet_belongs_to_the_sides_that_it_is_made_from(tmp_path, examine, cases):
-    checks = [check("a", on="FLEET", names="kernels"), check("b", on="FLEET", names="all_nodes"), check("c", on="FLEET", names="kernels, all_nodes"), check("d", on="FLEET", names="subject")]
-    files = {"p.yaml": "hazards: [a, b, c, d]", "facts.py": "from conformance.facts import SHARED\n" + FLEET_FACTS, "check_a.py": "\n".join(checks)}
+    checks = [
+        check("a", on="FLEET", names="kernels"),
+        check("b", on="FLEET", names="all_nodes"),
+        check("c", on="FLEET", names="kernels, all_nodes"),
+        check("d", on="FLEET", names="subject"),
+    ]
+    files = {
+        "p.yaml": "hazards: [a, b, c, d]",
+        "facts.py": "from conformance.facts import SHARED\n" + FLEET_FACTS,
+        "check_a.py": "\n".join(checks),
+    }
     run = run_of(tmp_path, files, hosts=("n1",), clusters=("c1",), examine=(examine,))
     assert {one.hazard.id for one in run.selection.cases} == cases
 
@@ -239,7 +293,9 @@ def test_a_hazard_of_another_situation_is_listed(tmp_path):
 
 
 def test_a_hazard_that_no_check_decides_is_refused(tmp_path):
-    with pytest.raises(InvalidDocument, match=r"p\.yaml: hazards: there is no hazard 'kernel-od'; did you mean 'kernel-old'\?"):
+    with pytest.raises(
+        InvalidDocument, match=r"p\.yaml: hazards: there is no hazard 'kernel-od'; did you mean 'kernel-old'\?"
+    ):
         run_of(tmp_path, {"p.yaml": "hazards: [kernel-od]", "check_a.py": check("kernel-old")})
     with pytest.raises(InvalidDocument, match="there is no hazard 'zzz': --list-hazards"):
         run_of(tmp_path / "more", {"p.yaml": "hazards: [zzz]", "check_a.py": check("kernel-old")})
@@ -252,10 +308,14 @@ def test_every_item_has_an_id_of_its_own(tmp_path):
     hosts = {name: Host(name, name) for name in ("ssh://a@b:22", "ssh---a@b-22", "日本", "本日", "a/b")}
     ids = selected(tmp_path, check("a"), hosts=hosts).inventory.ids
     assert len(set(ids.values())) == len(ids)
-    assert all(set(one) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") for one in ids.values())
+    assert all(
+        set(one) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") for one in ids.values()
+    )
 
 
-@pytest.mark.parametrize("world", [{"hosts": ("x",), "clusters": ("x",)}, {"hosts": ("fleet",)}, {"clusters": ("fleet",)}])
+@pytest.mark.parametrize(
+    "world", [{"hosts": ("x",), "clusters": ("x",)}, {"hosts": ("fleet",)}, {"clusters": ("fleet",)}]
+)
 def test_two_subjects_of_one_name_are_refused(tmp_path, world):
     with pytest.raises(InvalidDocument, match="would be the name of"):
         selected(tmp_path, check("a"), **world)

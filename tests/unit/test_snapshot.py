@@ -16,7 +16,10 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, H
 VALUE = {"stdout": "日本\n\udcff\x00 \u2028 <b>", "stderr": "", "rc": 0, "list": [1, 2.5, None, True, {"a": {}}]}
 WHOLE = Snapshot(
     change={"profile": "p", "hosts": {"n1": {"roles": []}}},
-    answers={"n1": {"uname -r": Answer(VALUE, seconds=0.25), "cat /x": Answer.failed("timed-out", "silent", 3.0)}, "c": {}},
+    answers={
+        "n1": {"uname -r": Answer(VALUE, seconds=0.25), "cat /x": Answer.failed("timed-out", "silent", 3.0)},
+        "c": {},
+    },
     started="2026-01-01T00:00:00+00:00",
     finished="2026-01-01T00:01:00+00:00",
     notes={"n1": {"host_key": {"verified": True}}},
@@ -92,7 +95,10 @@ def record(**changed):
         (record(answers={"n": {"k": {"value": 5}}}), "damaged"),
         (record(answers={"n": {"k": {"value": {}, "seconds": "x"}}}), "damaged"),
         (record(answers={"n": {"k": {"value": {}, "seconds": 10**400}}}), "damaged"),
-        (record(answers={"n": {"k": {"problem": {"kind": "tired", "message": ""}}}}), "unknown kind of problem 'tired'"),
+        (
+            record(answers={"n": {"k": {"problem": {"kind": "tired", "message": ""}}}}),
+            "unknown kind of problem 'tired'",
+        ),
         (record(answers={"n": {"k": {"problem": {"kind": []}}}}), "damaged"),
         (record(answers={"n": {"k": {"problem": "x"}}}), "damaged"),
         (record(change=[1]), "damaged"),
@@ -120,10 +126,17 @@ def test_a_file_that_is_not_there(tmp_path):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["value", "problem", "kind", "message", "seconds", "n1", "rc"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["value", "problem", "kind", "message", "seconds", "n1", "rc"]), inner, max_size=3
+        )
+    ),
     max_leaves=8,
 )
-DAMAGED = st.tuples(st.sampled_from(["answers", "change", "started", "notes", "suite", "finished"]), JSON).map(lambda pair: json.dumps(record(**{pair[0]: pair[1]})).encode())
+DAMAGED = st.tuples(st.sampled_from(["answers", "change", "started", "notes", "suite", "finished"]), JSON).map(
+    lambda pair: json.dumps(record(**{pair[0]: pair[1]})).encode()
+)
 BYTES = st.binary(max_size=80)
 
 
@@ -160,7 +173,10 @@ def test_a_flipped_byte_never_goes_beyond_the_error(tmp_path, data):
 
 
 def taken(finished, started="2026-01-01T00:00:00+00:00", change=None, notes=None, **answers):
-    held = {subject: {key: Answer({"n": one}) if not isinstance(one, Answer) else one for key, one in reads.items()} for subject, reads in answers.items()}
+    held = {
+        subject: {key: Answer({"n": one}) if not isinstance(one, Answer) else one for key, one in reads.items()}
+        for subject, reads in answers.items()
+    }
     return Snapshot(change or {}, held, started, finished, notes or {}, suite=finished)
 
 
@@ -169,7 +185,10 @@ GONE = Answer.failed("unreachable", "gone")
 
 def test_all_subjects_together():
     merged = merge([taken("2", a={"x": 1}), taken("1", b={"x": 2}, a={"y": 3})])
-    assert {name: {key: one.value["n"] for key, one in reads.items()} for name, reads in merged.answers.items()} == {"b": {"x": 2}, "a": {"x": 1, "y": 3}}
+    assert {name: {key: one.value["n"] for key, one in reads.items()} for name, reads in merged.answers.items()} == {
+        "b": {"x": 2},
+        "a": {"x": 1, "y": 3},
+    }
 
 
 @pytest.mark.parametrize(
@@ -184,14 +203,32 @@ def test_an_answer_wins_over_a_problem_and_the_later_one_otherwise(earlier, late
 
 
 def test_evidence_is_as_old_as_its_oldest_part():
-    merged = merge([taken("2026-01-03", started="2026-01-02"), taken("2026-01-02", started="2026-01-01"), taken("2026-01-01", started="")])
+    merged = merge(
+        [
+            taken("2026-01-03", started="2026-01-02"),
+            taken("2026-01-02", started="2026-01-01"),
+            taken("2026-01-01", started=""),
+        ]
+    )
     assert (merged.started, merged.finished, merged.suite) == ("2026-01-01", "2026-01-03", "2026-01-03")
     assert merge([]) == Snapshot()
 
 
 def test_the_changes_are_joined():
-    one = {"profile": "p1", "hosts": {"a": {"roles": ["worker"]}}, "clusters": {}, "examine": ["hosts"], "upgrade": {"from": "1.8.0", "to": "1.9.0", "none": False}}
-    other = {"profile": None, "hosts": {"b": {"roles": []}}, "clusters": {"c": {}}, "examine": ["clusters"], "upgrade": {"from": None, "to": "1.9.1", "none": False}}
+    one = {
+        "profile": "p1",
+        "hosts": {"a": {"roles": ["worker"]}},
+        "clusters": {},
+        "examine": ["hosts"],
+        "upgrade": {"from": "1.8.0", "to": "1.9.0", "none": False},
+    }
+    other = {
+        "profile": None,
+        "hosts": {"b": {"roles": []}},
+        "clusters": {"c": {}},
+        "examine": ["clusters"],
+        "upgrade": {"from": None, "to": "1.9.1", "none": False},
+    }
     merged = merge([taken("1", change=one, notes={"a": {"x": 1}}), taken("2", change=other, notes={"c": {"y": 2}})])
     assert merged.change == {
         "profile": "p1",

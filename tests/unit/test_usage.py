@@ -68,7 +68,10 @@ WRONG = [
     (["--profile", "text.yaml/x"], "no such file"),
     (["--profile", "./text"], "expected keys and values, not text"),
     (["--plan"], "--plan: name what is to be planned: --profile NAME, or --change FILE"),
-    *(([f"{name}=1.9"], f"{name} needs --profile NAME, or --change FILE") for name in ("--snapshot", "--save-snapshot", "--upgrade-to", "--upgrade-from")),
+    *(
+        ([f"{name}=1.9"], f"{name} needs --profile NAME, or --change FILE")
+        for name in ("--snapshot", "--save-snapshot", "--upgrade-to", "--upgrade-from")
+    ),
     (["--examine", "hosts"], "--examine needs --profile"),
     ([*NODE, "--upgrade-from", "new"], "--upgrade-from: 'new' is no version"),
     ([*NODE, "--upgrade-to", ">=1.9"], "--upgrade-to: '>=1.9' is no version"),
@@ -76,7 +79,10 @@ WRONG = [
     ([*NODE, "--waivers", "waivers.yaml"], "there is no hazard 'os-tmp-noexecs'; did you mean 'os-tmp-noexec'?"),
     ([*NODE, "--waivers", "zone.yaml"], "has no time zone"),
     ([*NODE, "--waivers", "text"], "expected keys and values, not text"),
-    ([*NODE, "--save-snapshot", "s.json", "--snapshot", "empty.json"], "--save-snapshot: nothing is read in a run on --snapshot"),
+    (
+        [*NODE, "--save-snapshot", "s.json", "--snapshot", "empty.json"],
+        "--save-snapshot: nothing is read in a run on --snapshot",
+    ),
     ([*NODE, "--save-snapshot", "text/s.json"], "text is no directory"),
     ([*NODE, "--save-snapshot", "bad"], "it is a directory"),
     ([*NODE, "--snapshot", "none.json"], "none.json: the snapshot cannot be read: No such file"),
@@ -92,7 +98,10 @@ WRONG = [
     ([*CLUSTER, "--kubeconfig", "~no-such-user/k"], "~no-such-user/k"),
     ([*CLUSTER, "--kubeconfig", "kubeconfig", "--kube-context", "you"], "you"),
     ([*CLUSTER, "--kubeconfig", "kubeconfig", "--desired", "none.yaml"], "--desired none.yaml: cannot be read"),
-    ([*CLUSTER, "--kubeconfig", "kubeconfig", "--desired", "desired.yaml"], "--desired desired.yaml: not valid YAML in line"),
+    (
+        [*CLUSTER, "--kubeconfig", "kubeconfig", "--desired", "desired.yaml"],
+        "--desired desired.yaml: not valid YAML in line",
+    ),
     (["--change", "none.yaml"], "none.yaml: cannot be read: No such file"),
     (["--change", "bad/change.yaml"], "bad/change.yaml: unknown key 'host'; did you mean 'hosts'?"),
     (["--change", "bad/version.yaml"], "bad/version.yaml: upgrade.to: 'latest' is no version"),
@@ -130,7 +139,11 @@ def told(tmp_path_factory):
     cwd = tmp_path_factory.mktemp("usage")
     write(cwd, FILES)
     cases = [args for args, _ in WRONG + REFUSED] + RIGHT
-    env = {name: value for name, value in os.environ.items() if name not in ("KUBECONFIG", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("KUBECONFIG", "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_CURRENT_TEST")
+    }
     env.update(HOME=str(cwd), COLUMNS="200", PYTHONDONTWRITEBYTECODE="1")
     done = subprocess.run(
         [sys.executable, "-c", DRIVER],
@@ -144,7 +157,9 @@ def told(tmp_path_factory):
     )
     assert done.returncode == 0, done.stderr
     results = {json.dumps(args): result for args, result in zip(cases, json.loads(done.stdout), strict=True)}
-    results["left"] = sorted(one.name for one in cwd.rglob("*") if one.suffix in (".html", ".junit") or one.name == "s.json")
+    results["left"] = sorted(
+        one.name for one in cwd.rglob("*") if one.suffix in (".html", ".junit") or one.name == "s.json"
+    )
     return results
 
 
@@ -199,10 +214,21 @@ def test_the_plan_names_every_read_and_contacts_nobody(told):
     code, out, _ = told[json.dumps(RIGHT[4])]
     record = json.loads(out)
     assert (code, record["schema"], record["profile"]) == (0, "pytest-preflight/plan/1", "kubernetes-1.20")
-    assert {"read": "uname -r", "sudo": False, "timeout_seconds": 10.0, "limit_bytes": 1048576} in record["hosts"]["ssh://n1"]["commands"]
+    assert {"read": "uname -r", "sudo": False, "timeout_seconds": 10.0, "limit_bytes": 1048576} in record["hosts"][
+        "ssh://n1"
+    ]["commands"]
 
 
 def test_the_command_itself_says_so_too(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "pytest", "--profile", "zzz"], capture_output=True, text=True, cwd=tmp_path, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--profile", "zzz"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 4
-    assert [line for line in done.stderr.splitlines() if line] == ["ERROR: --profile zzz: there is no such profile; --list-profiles shows what there is"]
+    assert [line for line in done.stderr.splitlines() if line] == [
+        "ERROR: --profile zzz: there is no such profile; --list-profiles shows what there is"
+    ]

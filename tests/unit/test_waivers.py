@@ -34,7 +34,13 @@ def finding(outcome=Outcome.HAZARD, hazard="abm-tmp-noexec", subject="wk-1"):
 def test_a_waiver_that_is_valid(load):
     waived = waive(finding(), load({**WAIVER, "ticket": "CHG-1"}), NOW)
     assert waived.outcome is Outcome.WAIVED
-    assert waived.waiver == {"subject": "wk-1", "reason": "it leaves", "owner": "me", "ticket": "CHG-1", "expires": LATER}
+    assert waived.waiver == {
+        "subject": "wk-1",
+        "reason": "it leaves",
+        "owner": "me",
+        "ticket": "CHG-1",
+        "expires": LATER,
+    }
     assert waived.message == "m"
     assert complaints(load(WAIVER), [waived], NOW) == ()
 
@@ -51,7 +57,11 @@ def test_a_waiver_that_has_expired_waives_nothing_and_is_said(load):
 
 
 def test_of_several_the_longest_counts_and_a_valid_one_outweighs_an_expired(load):
-    waivers = load({**WAIVER, "expires": EARLIER}, {**WAIVER, "owner": "you"}, {**WAIVER, "owner": "us", "expires": "2027-01-01T00:00:00Z"})
+    waivers = load(
+        {**WAIVER, "expires": EARLIER},
+        {**WAIVER, "owner": "you"},
+        {**WAIVER, "owner": "us", "expires": "2027-01-01T00:00:00Z"},
+    )
     waived = waive(finding(), waivers, NOW)
     assert (waived.outcome, waived.waiver["owner"], waived.notes) == (Outcome.WAIVED, "us", ())
 
@@ -92,7 +102,10 @@ def test_a_warning_can_be_waived_and_another_hazard_not(load):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"hazard": "abm-tmp-noexe"}, "waivers[0].hazard: there is no hazard 'abm-tmp-noexe'; did you mean 'abm-tmp-noexec'?"),
+        (
+            {"hazard": "abm-tmp-noexe"},
+            "waivers[0].hazard: there is no hazard 'abm-tmp-noexe'; did you mean 'abm-tmp-noexec'?",
+        ),
         ({"hazard": "zzz"}, "there is no hazard 'zzz'"),
         ({"hazard": None}, "waivers[0].hazard: expected text"),
         ({"expires": "2026-12-24T18:00:00"}, "waivers[0].expires: '2026-12-24T18:00:00' has no time zone"),
@@ -103,7 +116,10 @@ def test_a_warning_can_be_waived_and_another_hazard_not(load):
         ({"owner": "  "}, "waivers[0].owner: expected text"),
         ({"ticket": []}, "waivers[0].ticket: expected text"),
         ({"owners": "x"}, "unknown key 'owners'; did you mean 'owner'?"),
-        *(({key: ...}, f"waivers[0]: the key '{key}' is missing") for key in ("hazard", "subject", "reason", "owner", "expires")),
+        *(
+            ({key: ...}, f"waivers[0]: the key '{key}' is missing")
+            for key in ("hazard", "subject", "reason", "owner", "expires")
+        ),
     ],
 )
 def test_a_waiver_that_is_malformed(load, tmp_path, changed, said):
@@ -113,14 +129,24 @@ def test_a_waiver_that_is_malformed(load, tmp_path, changed, said):
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "said"), [("", "empty"), ("waivers: {}", "expected a list"), ("waiver: []", "did you mean 'waivers'"), ("waivers: [x]", "expected keys and values")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("waivers: {}", "expected a list"),
+        ("waiver: []", "did you mean 'waivers'"),
+        ("waivers: [x]", "expected keys and values"),
+    ],
+)
 def test_a_file_that_is_none(load, text, said):
     with pytest.raises(InvalidDocument, match=said):
         load(text=text)
 
 
 def test_a_date_as_yaml_writes_it_stays_a_time(load):
-    text = "waivers:\n- {hazard: abm-tmp-noexec, subject: '*', reason: r, owner: o, expires: 2026-12-24T18:00:00+01:00}\n"
+    text = (
+        "waivers:\n- {hazard: abm-tmp-noexec, subject: '*', reason: r, owner: o, expires: 2026-12-24T18:00:00+01:00}\n"
+    )
     (waiver,) = load(text=text)
     assert waiver.expires.utcoffset() == timedelta(hours=1)
     assert load(text="waivers: []") == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conformance.gather.known_hosts import KnownHosts, fingerprint
+from tests.lab.tools import require
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "A" * 43
 
@@ -52,6 +53,7 @@ node-1 ssh-ed25519 not-base-64!
 def test_hashed_names(tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     path.write_text(f"node-1 {KEY}\n[node-2]:2222 {KEY}\n")
+    require("ssh-keygen")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(path)], check=True, capture_output=True)
     assert "node" not in path.read_text()
     known = KnownHosts()
@@ -64,8 +66,10 @@ def test_a_file_that_cannot_be_read_is_no_empty_one(tmp_path: Path) -> None:
 
 
 def test_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
+    require("ssh-keygen")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
     public = tmp_path / "key.pub"
+    require("ssh-keygen")
     said = subprocess.run(["ssh-keygen", "-lf", str(public)], check=True, capture_output=True, text=True).stdout
     path = tmp_path / "known_hosts"
     path.write_text(f"node {public.read_text()}")

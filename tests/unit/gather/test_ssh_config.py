@@ -11,6 +11,7 @@ import pytest
 
 from conformance.gather.jobs import SshSettings
 from conformance.gather.ssh_config import InvalidSshSettings, Resolver, Target, check_settings
+from tests.lab.tools import require
 
 
 @pytest.fixture(autouse=True)
@@ -196,6 +197,7 @@ def test_agent(agent: str, expected: str | None, monkeypatch: pytest.MonkeyPatch
 
 
 def key(path: Path, *options: str, kind: str = "ed25519") -> Path:
+    require("ssh-keygen")
     subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path), *options], check=True)
     return path
 
@@ -225,6 +227,7 @@ def test_unusable_keys(tmp_path: Path) -> None:
 
     for kind, *options in (["ed25519"], ["rsa", "-b", "2048", "-m", "PEM"], ["ecdsa"]):
         path = key(tmp_path / f"locked_{kind}", *options, kind=kind)
+        require("ssh-keygen")
         subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "geheim", "-f", str(path)], check=True)
         assert "needs a passphrase" in said(path)
         assert "ssh-add" in said(path)
