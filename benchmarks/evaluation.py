@@ -38,13 +38,25 @@ def snapshot_of(count: int) -> Snapshot:
     library = Library()
     run = Run(library.find("linux-node"), library, Change(hosts={"one": Host("one", "local://")}))
     keys = [read.key for read in run.plan().of_hosts(run.inventory)["one"]]
-    snapshot = Snapshot(change=record_of(change), started="2026-01-01T00:00:00+00:00", finished="2026-01-01T00:00:10+00:00")
+    snapshot = Snapshot(
+        change=record_of(change), started="2026-01-01T00:00:00+00:00", finished="2026-01-01T00:00:10+00:00"
+    )
     for number, name in enumerate(names):
         noexec = "" if number % 100 else ",noexec"
-        snapshot.add(name, {
-            key: Answer({"stdout": ANSWERS[key].format(noexec) if key in ANSWERS else "", "stderr": "", "rc": 0, "files": {}})
-            for key in keys
-        })
+        snapshot.add(
+            name,
+            {
+                key: Answer(
+                    {
+                        "stdout": ANSWERS[key].format(noexec) if key in ANSWERS else "",
+                        "stderr": "",
+                        "rc": 0,
+                        "files": {},
+                    }
+                )
+                for key in keys
+            },
+        )
     return snapshot
 
 
@@ -102,13 +114,30 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         snapshot_of(-(-given.items // 3)).save(Path(scratch, "fleet.json"))
         for workers in given.workers:
-            argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
-                    "--profile", "linux-node", "--snapshot=fleet.json", "--report-dir=reports", "-n", str(workers)]
+            argv = [
+                sys.executable,
+                "-m",
+                "pytest",
+                "-q",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:hypothesispytest",
+                "--profile",
+                "linux-node",
+                "--snapshot=fleet.json",
+                "--report-dir=reports",
+                "-n",
+                str(workers),
+            ]
             took, peak = measured(argv, scratch)
             good = took < SECONDS and peak < MEGABYTES
             reached.append(good)
-            print(f"{given.items} items, -n {workers}: {took:.1f} s, {peak:.0f} MB   "
-                  f"goal under {SECONDS} s and {MEGABYTES} MB: {'reached' if good else 'MISSED'}", flush=True)
+            print(
+                f"{given.items} items, -n {workers}: {took:.1f} s, {peak:.0f} MB   "
+                f"goal under {SECONDS} s and {MEGABYTES} MB: {'reached' if good else 'MISSED'}",
+                flush=True,
+            )
     print(f"(this process itself: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB)")
     return 0 if any(reached) else 1
 

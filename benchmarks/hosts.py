@@ -23,7 +23,12 @@ from tests.lab.hosts import HostSpec, Lab
 HERE = Path(__file__).resolve().parent
 PROFILE = "linux-node"
 PARALLEL = "64"
-GOALS = {"gather / limit": 1.3, "whole run / limit": 2.0, "testinfra as it comes / whole run": 20, "testinfra at its best / whole run": 7}
+GOALS = {
+    "gather / limit": 1.3,
+    "whole run / limit": 2.0,
+    "testinfra as it comes / whole run": 20,
+    "testinfra at its best / whole run": 7,
+}
 
 
 def printed(*argv: str) -> float:
@@ -39,11 +44,16 @@ def whole(where: str, *argv: str) -> float:
     began = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *argv],
-        capture_output=True, text=True, check=False, cwd=where,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=where,
     )
     took = time.perf_counter() - began
     if done.returncode:
-        sys.exit(f"pytest {' '.join(argv)[:200]} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}")
+        sys.exit(
+            f"pytest {' '.join(argv)[:200]} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
+        )
     return took
 
 
@@ -56,7 +66,9 @@ def take_turns(contenders: dict[str, Callable[[], float]], rounds: int) -> dict[
             if turn:
                 taken[name].append(seconds)
     for name, seconds in taken.items():
-        print(f"  {name:<34} {statistics.median(seconds):8.2f} s   ({', '.join(f'{s:.2f}' for s in seconds)})", flush=True)
+        print(
+            f"  {name:<34} {statistics.median(seconds):8.2f} s   ({', '.join(f'{s:.2f}' for s in seconds)})", flush=True
+        )
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
 
 
@@ -69,7 +81,8 @@ def compare(count: int, rounds: int, *, testinfra: bool) -> bool:
         script = Path(scratch, "script")
         config, identity, known = str(lab.ssh_config), str(lab.identity), str(lab.known_hosts)
         subprocess.run(
-            [sys.executable, str(HERE / "contenders/gather.py"), PROFILE, ",".join(names), config, str(script)], check=True
+            [sys.executable, str(HERE / "contenders/gather.py"), PROFILE, ",".join(names), config, str(script)],
+            check=True,
         )
         addresses = ",".join(lab.address(name) for name in names)
         limit = str(HERE / "contenders/limit.py")
@@ -80,8 +93,13 @@ def compare(count: int, rounds: int, *, testinfra: bool) -> bool:
             "limit: asyncssh": lambda: printed(limit, "asyncssh", addresses, identity, known, str(script), PARALLEL),
             "our gather": lambda: printed(str(HERE / "contenders/gather.py"), PROFILE, ",".join(names), config),
             "our whole run": lambda: whole(
-                scratch, "--profile", PROFILE, f"--hosts={hosts}", f"--ssh-config={config}",
-                f"--report-dir={scratch}/reports", "-q",
+                scratch,
+                "--profile",
+                PROFILE,
+                f"--hosts={hosts}",
+                f"--ssh-config={config}",
+                f"--report-dir={scratch}/reports",
+                "-q",
             ),
         }
         median = take_turns(contenders, rounds)
@@ -97,7 +115,9 @@ def compare(count: int, rounds: int, *, testinfra: bool) -> bool:
             goal = GOALS[name]
             good = ratio <= goal if goal < 5 else ratio >= goal
             reached &= good
-            print(f"  {name:<36} {ratio:7.2f}   goal {'at most' if goal < 5 else 'at least'} {goal:g}: {'reached' if good else 'MISSED'}")
+            print(
+                f"  {name:<36} {ratio:7.2f}   goal {'at most' if goal < 5 else 'at least'} {goal:g}: {'reached' if good else 'MISSED'}"
+            )
         lab.leave()
         return reached
 
@@ -123,7 +143,9 @@ def against_testinfra(names: list[str], config: str, scratch: str, ours: Callabl
     for name, run in contenders.items():
         before, seconds, after = ours(), run(), ours()
         taken[name] = seconds / statistics.mean((before, after))
-        print(f"  {name:<34} {seconds:8.2f} s   ({taken[name]:.1f} times our whole run just before and after)", flush=True)
+        print(
+            f"  {name:<34} {seconds:8.2f} s   ({taken[name]:.1f} times our whole run just before and after)", flush=True
+        )
     return {
         "testinfra as it comes / whole run": taken["testinfra: paramiko"],
         "testinfra at its best / whole run": min(taken.values()),

@@ -39,8 +39,10 @@ def main() -> int:
         ][1:]
         with_it, without = (statistics.median(column) for column in zip(*pairs, strict=True))
         more = 1000 * statistics.median(a - b for a, b in pairs)
-        print(f"pytest --help: {with_it:.3f} s with the plugin, {without:.3f} s without, {more:.0f} ms more "
-              f"(median of {rounds} pairs); goal at most {MILLISECONDS} ms: {'reached' if more <= MILLISECONDS else 'MISSED'}")
+        print(
+            f"pytest --help: {with_it:.3f} s with the plugin, {without:.3f} s without, {more:.0f} ms more "
+            f"(median of {rounds} pairs); goal at most {MILLISECONDS} ms: {'reached' if more <= MILLISECONDS else 'MISSED'}"
+        )
         largest = max(Library().all(), key=lambda one: len(one.hazards))
         hosts = "".join(f"  n{n}: {{connection: 'ssh://n{n}', roles: [worker], cluster: one}}\n" for n in range(100))
         Path(scratch, "kubeconfig").write_text(
@@ -53,8 +55,10 @@ def main() -> int:
         )
         plans = [seconds("--change=upgrade.yaml", "--plan=json", where=scratch) for _ in range(rounds)]
         plan = statistics.median(plans)
-        print(f"--plan of {largest.name}, {len(largest.hazards)} hazards, 100 hosts and a cluster: {plan:.2f} s; "
-              f"goal under {SECONDS:g} s: {'reached' if plan < SECONDS else 'MISSED'}")
+        print(
+            f"--plan of {largest.name}, {len(largest.hazards)} hazards, 100 hosts and a cluster: {plan:.2f} s; "
+            f"goal under {SECONDS:g} s: {'reached' if plan < SECONDS else 'MISSED'}"
+        )
     return 0 if more <= MILLISECONDS and plan < SECONDS else 1
 
 

@@ -234,7 +234,9 @@ def _host(name: str, entry: Entry, clusters: Mapping[str, Cluster]) -> Host:
     entry.keys(("connection", "roles", "cluster"), required=("connection",))
     cluster = entry["cluster"].text() if "cluster" in entry else None
     if cluster is not None and cluster not in clusters:
-        entry["cluster"].fail(f"{cluster!r} is not among the clusters: {', '.join(sorted(clusters)) or 'none is named'}")
+        entry["cluster"].fail(
+            f"{cluster!r} is not among the clusters: {', '.join(sorted(clusters)) or 'none is named'}"
+        )
     roles = tuple(one.one_of(HOST_ROLES) for one in entry["roles"].each())
     if cluster is None and len(clusters) == 1 and "workstation" not in roles:
         cluster = next(iter(clusters))
@@ -246,7 +248,9 @@ def _nodes_of(name: str, entry: Entry, clusters: Mapping[str, Cluster]) -> Nodes
     entry["from"].one_of(("nodes",))
     cluster = entry["cluster"].text(next(iter(clusters)) if len(clusters) == 1 else None)
     if cluster not in clusters:
-        entry["cluster"].fail(f"{cluster!r} is not among the clusters: {', '.join(sorted(clusters)) or 'none is named'}")
+        entry["cluster"].fail(
+            f"{cluster!r} is not among the clusters: {', '.join(sorted(clusters)) or 'none is named'}"
+        )
     port = entry["port"].text() if "port" in entry else None
     if port is not None and not (port.isdigit() and 0 < int(port) < 65536):
         entry["port"].fail(f"expected a port between 1 and 65535, not {port!r}")

@@ -63,9 +63,7 @@ def _coverage(run: Run, findings: tuple[Finding, ...], not_examined: tuple[LeftO
     def listed(outcome: Outcome) -> list[LeftOut]:
         return [LeftOut(one.hazard, one.message, one.subject) for one in findings if one.outcome is outcome]
 
-    decided = {
-        one.hazard for one in findings if one.outcome not in (Outcome.UNKNOWN, Outcome.NOT_APPLICABLE)
-    }
+    decided = {one.hazard for one in findings if one.outcome not in (Outcome.UNKNOWN, Outcome.NOT_APPLICABLE)}
     return Coverage(
         known=run.selection.known,
         examined=len(decided),

@@ -251,7 +251,15 @@ def _ruled_out(item: CheckItem, call: pytest.CallInfo[Any], reason: str) -> pyte
     file, line, _ = item.location
     where = (file, (line or 0) + 1, f"Skipped: {reason}")
     report = pytest.TestReport(
-        item.nodeid, item.location, {}, "skipped", where, "call", duration=call.duration, start=call.start, stop=call.stop
+        item.nodeid,
+        item.location,
+        {},
+        "skipped",
+        where,
+        "call",
+        duration=call.duration,
+        start=call.start,
+        stop=call.stop,
     )
     report.preflight = _finding(item.case, Outcome.NOT_APPLICABLE, message=reason).to_dict()  # type: ignore[attr-defined]
     return report

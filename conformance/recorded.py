@@ -77,5 +77,3 @@ def _upgrade_of(record: Mapping[str, Any]) -> Upgrade:
         Version.parse(record["to"]) if record["to"] else None,
         none=bool(record["none"]),
     )
-
-

@@ -138,9 +138,7 @@ class Run:
         first = make_plan((), self.closure, self.inventory, self.scouting_facts())
         keys = {name: {read.key for read in reads} for name, reads in first.reads.items()}
         whole = self.plan(undecided=True)
-        return Plan(
-            {name: tuple(read for read in whole.reads[name] if read.key in keys[name]) for name in first.reads}
-        )
+        return Plan({name: tuple(read for read in whole.reads[name] if read.key in keys[name]) for name in first.reads})
 
     def expand(self) -> None:
         """Put the clusters and hosts that scouting found into the change.

@@ -28,7 +28,9 @@ def check_no_maintenance_annotation(abm_machines: list[Machine], abm_cluster: Ab
         raise found(
             f"cluster {abm_cluster.name}: {len(left)} of {len(abm_machines)} machines were in maintenance mode and still "
             f"carry its annotation: {', '.join(names)}",
-            evidence=[f"baremetalmachine {abm_cluster.namespace}/{name}: {MAINTENANCE}={value}" for name, value in left],
+            evidence=[
+                f"baremetalmachine {abm_cluster.namespace}/{name}: {MAINTENANCE}={value}" for name, value in left
+            ],
             remedy="Remove the annotation from the machines named:\n"
             f"  {command} {shlex.quote(abm_cluster.namespace)} {shlex.join(names)} {MAINTENANCE}-",
         )

@@ -82,7 +82,9 @@ def cluster_of(abm_clusters: list[AbmCluster], subject: Subject) -> AbmCluster:
         raise Unreadable(f"cluster {where} holds no Cluster object {subject.name!r}, only: {names}; mend the name")
     own = [one for one in abm_clusters if one.type != "user"]
     if len(own) != 1:
-        raise Unreadable(f"which Cluster object is {subject.name}'s own? There are: {names}; name it in the change file")
+        raise Unreadable(
+            f"which Cluster object is {subject.name}'s own? There are: {names}; name it in the change file"
+        )
     return own[0]
 
 

@@ -18,7 +18,21 @@ from .facts import AbmCluster, cluster_of, is_user
 Pool = Mapping[str, Any]
 
 #: Interfaces of containers, overlays and virtual machines: their addresses are not the machine's own.
-VIRTUAL = ("cilium", "cni", "docker", "flannel", "cali", "tunl", "vxlan", "kube-", "nodelocaldns", "lxc", "veth", "br-", "virbr")
+VIRTUAL = (
+    "cilium",
+    "cni",
+    "docker",
+    "flannel",
+    "cali",
+    "tunl",
+    "vxlan",
+    "kube-",
+    "nodelocaldns",
+    "lxc",
+    "veth",
+    "br-",
+    "virbr",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +123,9 @@ def abm_ranges(
         admin = subject.manager or subject.name
         here, coming = live.get(name), desired.get(name)
         if here is None and coming is None:
-            raise Unreadable(f"the desired configuration has a NodePool of {name}, and there is no Cluster of that name")
+            raise Unreadable(
+                f"the desired configuration has a NodePool of {name}, and there is no Cluster of that name"
+            )
         now = ranges_of(owner, here, _pools_of(here, abm_node_pools)) if here else ([], [])
         pools = _coming_pools(here, coming, abm_node_pools, abm_desired_node_pools)
         if coming is None and not pools:
@@ -171,5 +187,7 @@ def abm_machine_addresses(configured: Members, listed: Members, interfaces: Memb
     for host, links in interfaces.items():
         for link, listed_addresses in links.items():
             if not link.startswith(VIRTUAL):
-                found.extend(OwnedRange(host, f"interface {link}", Range.parse(str(one.ip))) for one in listed_addresses)
+                found.extend(
+                    OwnedRange(host, f"interface {link}", Range.parse(str(one.ip))) for one in listed_addresses
+                )
     return list(dict.fromkeys(found))

@@ -61,7 +61,9 @@ def check_kubelet_accepts_cgroups(
         return
     target = upgrade.target or Version.parse("1.35")
     if kubelet_config.refuses_cgroup_v1(target):
-        told = f"{kubelet_config.set_in} sets failCgroupV1: true" if kubelet_config.set_in else "failCgroupV1 is not set"
+        told = (
+            f"{kubelet_config.set_in} sets failCgroupV1: true" if kubelet_config.set_in else "failCgroupV1 is not set"
+        )
         raise found(
             f"the machine runs cgroup {cgroup_version} and {told}: the kubelet of {target} will not start",
             evidence=[one.line for one in mounts if one.fstype == "cgroup"][:1],

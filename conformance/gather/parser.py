@@ -78,14 +78,20 @@ class Reading:
             message = f"`{key}` was cut off: it printed more than {self.read.limit:,} bytes: look at it there by hand"
             return Answer.failed("cut-off", message, seconds)
         if self.too_long:
-            message = f"`{key}` was cut off: it printed more than {STDERR_LIMIT:,} bytes of errors: look at it there by hand"
+            message = (
+                f"`{key}` was cut off: it printed more than {STDERR_LIMIT:,} bytes of errors: look at it there by hand"
+            )
             return Answer.failed("cut-off", message, seconds)
         if self.ended is None:
             return None
         if self.rc != 0 and not self.errors_ended:
             return None  # "no such file" may still be on its way: without it, absent and unreadable look the same
         if self.by_timeout:
-            return Answer.failed("timed-out", f"`{key}` did not end within {self.read.timeout:g} s: run it there by hand to see why", seconds)
+            return Answer.failed(
+                "timed-out",
+                f"`{key}` did not end within {self.read.timeout:g} s: run it there by hand to see why",
+                seconds,
+            )
         if self.rc is None:
             return Answer.failed("error", f"`{key}` ended without an exit status: {self.errors[-200:]}", seconds)
         text = self.stdout.decode("utf-8", "backslashreplace")

@@ -115,7 +115,8 @@ class Rounds:
         if broken is None and not self._begun and (self.parser.flooding or self.patience() <= 0.0):
             does = "prints without end" if self.parser.flooding else f"has not ended within {BEGIN:.0f} s"
             broken = Problem(
-                "timed-out", f"a start-up file of the login shell {does}: mend it (.bashrc, .zshenv, .cshrc, config.fish)"
+                "timed-out",
+                f"a start-up file of the login shell {does}: mend it (.bashrc, .zshenv, .cshrc, config.fish)",
             )
         parser, self._parser = self.parser, None
         parser.close()

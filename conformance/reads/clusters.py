@@ -106,7 +106,9 @@ class Listing(ClusterRead):
         got = answer.require()
         lost = [] if self.reduce else covers(got["keep"], self.keep)
         if lost:
-            raise Unreadable(f"the snapshot holds {self.resource} without {', '.join(lost)}: gather again", read=self.key)
+            raise Unreadable(
+                f"the snapshot holds {self.resource} without {', '.join(lost)}: gather again", read=self.key
+            )
         objects = got["objects"]
         if len(objects) < self.at_least:
             raise Unreadable(

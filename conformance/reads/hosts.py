@@ -196,7 +196,9 @@ class Files(HostRead):
         # that cannot be entered or listed must not look like one without matches.
         where = shlex.quote(self.directory)
         folders = dict.fromkeys(one.rpartition("/")[0] for one in self.patterns if "/" in one)
-        may_list = 'if [ -d "$d" ] && ! { [ -r "$d" ] && [ -x "$d" ]; }; then echo "$d: Permission denied" >&2; exit 4; fi'
+        may_list = (
+            'if [ -d "$d" ] && ! { [ -r "$d" ] && [ -x "$d" ]; }; then echo "$d: Permission denied" >&2; exit 4; fi'
+        )
         return (
             f"ls -d -- {where}/. >/dev/null || exit 3\n"
             f"cd -- {where} || exit 4\n"
@@ -260,4 +262,3 @@ def file(path: str, *, sudo: bool = False, **bounds: Any) -> File:
 def files(directory: str, *patterns: str, **bounds: Any) -> Files:
     """Declare the matching files below one directory; the fact receives a mapping path -> text."""
     return Files(directory, patterns or ("*",), **bounds)
-

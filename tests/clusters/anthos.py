@@ -147,9 +147,7 @@ def kubeconfig_text(of: str, server: str, ca: bytes, *, context: str | None = No
     document = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": of, "cluster": {"server": server, "certificate-authority-data": b64encode(ca).decode()}}
-        ],
+        "clusters": [{"name": of, "cluster": {"server": server, "certificate-authority-data": b64encode(ca).decode()}}],
         "contexts": [{"name": context, "context": {"cluster": of, "user": f"{of}-admin"}}],
         "current-context": context,
         "users": [
@@ -185,9 +183,7 @@ def cluster_info(server: str, ca: bytes) -> Object:
     published = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": "", "cluster": {"server": server, "certificate-authority-data": b64encode(ca).decode()}}
-        ],
+        "clusters": [{"name": "", "cluster": {"server": server, "certificate-authority-data": b64encode(ca).decode()}}],
     }
     return {
         "apiVersion": "v1",

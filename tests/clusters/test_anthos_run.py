@@ -145,6 +145,7 @@ def troubled(fresh: ControlPlane) -> ControlPlane:
     fresh.apply(*(node(f"n{number}", f"192.0.2.{number + 1}", one) for number, one in enumerate(kubelets)))
     return fresh
 
+
 @pytest.fixture(scope="class")
 def run(troubled: ControlPlane, place: Path) -> Result:
     kept = place / "kept.json"
@@ -271,9 +272,7 @@ class TestTroubledFleet:
     def test_so_do_two_workers(self, run: Result, troubled: ControlPlane, place: Path) -> None:
         args = (PROFILE, *CLUSTERS, f"--kubeconfig={admin_of(troubled, place)}", "-n2")
         live = preflight(*args, f"--save-snapshot={place / 'two.json'}", cwd=place, reports="two")
-        again = preflight(
-            PROFILE, *CLUSTERS, "-n2", f"--snapshot={place / 'two.json'}", cwd=place, reports="two-again"
-        )
+        again = preflight(PROFILE, *CLUSTERS, "-n2", f"--snapshot={place / 'two.json'}", cwd=place, reports="two-again")
         assert comparable(live) == comparable(again) == comparable(run)
         assert (live.code, again.code) == (1, 1)
 
@@ -329,7 +328,6 @@ class TestTroubledFleet:
         assert run.code == 4, run
         assert "store-2" in run.out
         assert "Traceback" not in run.out
-
 
 
 # -- addresses
@@ -562,7 +560,9 @@ class TestOddServers:
         plane.delete(original)
         try:
             plane.apply(served_only_as("v1alpha1", crd("clusters")))
-            plane.apply(*self.healthy("v1alpha1"), *machines("cluster-prod-admin", "192.0.2.1", maintenance=["192.0.2.1"]))
+            plane.apply(
+                *self.healthy("v1alpha1"), *machines("cluster-prod-admin", "192.0.2.1", maintenance=["192.0.2.1"])
+            )
             run = self.run(plane, tmp_path)
         finally:
             plane.reset()

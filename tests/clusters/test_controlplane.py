@@ -120,9 +120,7 @@ def test_the_audit_log_has_each_request_with_its_user(lab_cluster: ControlPlane)
     start = lab_cluster.audit_position()
     ask(kubeconfig, "/version")
     ask(kubeconfig, "/api/v1/namespaces/kube-system/secrets")
-    events = [
-        (event.verb, event.uri, event.status) for event in lab_cluster.audit(user="nobody", since=start)
-    ]
+    events = [(event.verb, event.uri, event.status) for event in lab_cluster.audit(user="nobody", since=start)]
     assert events == [("get", "/version", 200), ("list", "/api/v1/namespaces/kube-system/secrets", 403)]
 
 
@@ -191,9 +189,7 @@ def test_pods_have_logs(lab_cluster: ControlPlane) -> None:
 
 def test_reset_leaves_a_fresh_cluster(lab_cluster: ControlPlane) -> None:
     lab_cluster.namespace("cluster-edge")
-    lab_cluster.apply(
-        CLUSTER.replace("name: edge,", "name: edge, finalizers: [example.com/stay],"), node("n1")
-    )
+    lab_cluster.apply(CLUSTER.replace("name: edge,", "name: edge, finalizers: [example.com/stay],"), node("n1"))
     unrecorded = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "by-another-client"}}
     lab_cluster.api.request("POST", "/api/v1/namespaces/cluster-edge/configmaps", unrecorded)
     lab_cluster.reset()
@@ -262,9 +258,7 @@ def test_no_control_plane_is_a_skip_but_not_in_ci(tmp_path: Path, *, in_ci: bool
     assert done.returncode == in_ci
 
 
-def test_kubebuilder_assets_without_the_programs_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kubebuilder_assets_without_the_programs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path))
     with pytest.raises(ControlPlaneUnavailable, match="kube-apiserver is no program in it"):
         find_binaries()
@@ -313,9 +307,7 @@ def test_loopback_is_enough(assets: Path) -> None:
     alone = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
     if not shutil.which("unshare") or subprocess.run([*alone, "ip link set lo up"], check=False).returncode:
         pytest.skip("no network namespace for us here (unshare --user --net)")
-    code = (
-        "from tests.lab.controlplane import ControlPlane as C\nwith C() as c: print(c.api.status('/readyz'))"
-    )
+    code = "from tests.lab.controlplane import ControlPlane as C\nwith C() as c: print(c.api.status('/readyz'))"
     script = f'ip link set lo up && exec "{sys.executable}" -c "$0"'
     environment = os.environ | {"KUBEBUILDER_ASSETS": str(assets)}
     done = subprocess.run(
@@ -329,9 +321,7 @@ def test_up_stays_up_until_down(assets: Path, tmp_path: Path) -> None:
 
     def run(action: str) -> str:
         command = [sys.executable, "-m", "tests.lab.controlplane", action]
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
+        return subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     line = run("up")
     try:

@@ -120,9 +120,10 @@ class TestTheRole:
 
         not_needed = [rule for number, rule in enumerate(rules) if not missed(number)]
         assert not_needed == []
-        assert not missed(len(rules)), [one for one in unknown if one["subject"].endswith(str(len(rules))) or one["subject"] == "fleet"]
+        assert not missed(len(rules)), [
+            one for one in unknown if one["subject"].endswith(str(len(rules))) or one["subject"] == "fleet"
+        ]
         assert "system:serviceaccount:preflight:lacking-0" in json.dumps(unknown)
-
 
     def test_of_any_kubernetes_is_to_list_nodes(self, lab: Asked) -> None:
         profile = "--profile=kubernetes-1.19"
@@ -179,7 +180,13 @@ class TestTheRun:
     def test_the_plan_for_people_has_every_request(self, lab: Asked) -> None:
         admin = lab.place / "admin.kubeconfig"
         told = preflight(PROFILE, CLUSTERS, f"--kubeconfig={admin}", "--plan", cwd=lab.place).out
-        for word in ("list clusters.baremetal", "list baremetalmachines", "list nodepools", "list nodes", "get secrets"):
+        for word in (
+            "list clusters.baremetal",
+            "list baremetalmachines",
+            "list nodepools",
+            "list nodes",
+            "get secrets",
+        ):
             assert f"  - {word}" in told
         assert "nobody has been contacted" in told
 

@@ -323,9 +323,7 @@ def _context(authority: Authority, tls: Tls) -> ssl.SSLContext:
     hosts = ("api.example.com",) if tls is Tls.WRONG_HOST else ("127.0.0.1", "localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with TemporaryDirectory() as directory:
-        context.load_cert_chain(
-            *issuer.server(hosts, expired=tls is Tls.EXPIRED).write(Path(directory), "proxy")
-        )
+        context.load_cert_chain(*issuer.server(hosts, expired=tls is Tls.EXPIRED).write(Path(directory), "proxy"))
     return context
 
 

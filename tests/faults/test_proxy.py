@@ -40,18 +40,14 @@ def client(control_plane: ControlPlane, proxy: FaultProxy) -> Client:
     return Client(control_plane, proxy.url)
 
 
-def test_without_a_rule_the_real_server_answers(
-    control_plane: ControlPlane, proxy: FaultProxy, client: Client
-) -> None:
+def test_without_a_rule_the_real_server_answers(control_plane: ControlPlane, proxy: FaultProxy, client: Client) -> None:
     direct = Client(control_plane, control_plane.url)
     assert client.get(NODES).json() == direct.get(NODES).json()
     assert Client(control_plane, proxy.url, "nobody").get(NODES).status == 403
     assert ("GET", NODES) in proxy.requests
 
 
-def test_the_audit_log_shows_what_passed(
-    control_plane: ControlPlane, proxy: FaultProxy, client: Client
-) -> None:
+def test_the_audit_log_shows_what_passed(control_plane: ControlPlane, proxy: FaultProxy, client: Client) -> None:
     proxy.inject(Status(500), "pods")
     start = control_plane.audit_position()
     client.get(NODES)

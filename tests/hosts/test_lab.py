@@ -135,10 +135,7 @@ class TestConditions:
         assert done.returncode == 2
 
     def test_busybox(self, lab: Lab) -> None:
-        assert (
-            said(lab, "busybox", "readlink -f /bin/sh; readlink -f /bin/cat")
-            == "/usr/bin/busybox\n/usr/bin/busybox"
-        )
+        assert said(lab, "busybox", "readlink -f /bin/sh; readlink -f /bin/cat") == "/usr/bin/busybox\n/usr/bin/busybox"
         assert lab.ssh("busybox", "bash -c true").returncode == 127
         assert lab.ssh("busybox", "python3 -c 0").returncode == 127
 
@@ -191,9 +188,7 @@ def traces(lab: Lab) -> list[str]:
     found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if lab.id in line]
     found += [str(path) for path in Path("/sys/fs/cgroup").rglob(f"preflight-{lab.id}-*")]
     found += [
-        path.parent.name
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if _read(path).find(lab.id.encode()) >= 0
+        path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if _read(path).find(lab.id.encode()) >= 0
     ]
     return found
 
@@ -207,9 +202,7 @@ def _read(path: Path) -> bytes:
 
 @needs_root
 def test_stop_leaves_nothing_behind_and_may_be_called_twice() -> None:
-    lab = Lab().start(
-        [HostSpec("a", noexec_tmp=True), HostSpec("b", init="systemd"), HostSpec("c", cgroup="v1")]
-    )
+    lab = Lab().start([HostSpec("a", noexec_tmp=True), HostSpec("b", init="systemd"), HostSpec("c", cgroup="v1")])
     pids = [lab.pid(name) for name in lab.hosts]
     lab.stop()
     assert traces(lab) == []
@@ -330,9 +323,7 @@ class TestOwnSshd:
 
 @pytest.fixture(autouse=True, scope="module")
 def _the_machine_is_as_it_was() -> Iterator[None]:
-    settings = [
-        Path("/proc/sys") / name for name in ("fs/protected_regular", "kernel/core_pattern", "vm/swappiness")
-    ]
+    settings = [Path("/proc/sys") / name for name in ("fs/protected_regular", "kernel/core_pattern", "vm/swappiness")]
     before = [_read(path) for path in settings]
     yield
     assert [_read(path) for path in settings] == before

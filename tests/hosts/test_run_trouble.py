@@ -49,7 +49,10 @@ HOSTS = (
 TROUBLE: dict[str, tuple[tuple[str, ...], str]] = {
     "mute": (LINUX, r"10\.77\.\S+ port 22 \(mute\) accepts connections but sends no SSH banner within 4 s: sshd hangs"),
     "hangs": (LINUX[:1], r"^`cat /etc/fstab` did not end within 10 s: run it there by hand to see why$"),
-    "floods": (LINUX[2:], r"^`cat /etc/os-release` was cut off: it printed more than 1,048,576 bytes: look at it there by hand$"),
+    "floods": (
+        LINUX[2:],
+        r"^`cat /etc/os-release` was cut off: it printed more than 1,048,576 bytes: look at it there by hand$",
+    ),
     "changed": (LINUX, r"^the host key of 10\.77\.\S+ has changed: it shows .* known is .*ssh-keygen -R"),
     "stranger": (LINUX, r"^the host key of 10\.77\.\S+, ssh-ed25519 SHA256:\S+ is unknown: .*ssh-keyscan"),
     "guest@keyless": (LINUX, r"^10\.77\.\S+ port 22 \(keyless\) refuses guest with the keys offered .*authorized_keys"),

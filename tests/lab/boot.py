@@ -62,9 +62,7 @@ class Rendezvous:
         os.write(self.ready, b"c")
 
 
-def boot(
-    host: HostSpec, plan: Plan, directory: Path, own_cgroups: Sequence[Path], rendezvous: Rendezvous
-) -> None:
+def boot(host: HostSpec, plan: Plan, directory: Path, own_cgroups: Sequence[Path], rendezvous: Rendezvous) -> None:
     """Become the host; does not return. `directory` is where its disk is."""
     ns.die_with_parent()
     # Python ignores SIGPIPE and the warden blocks SIGTERM; an init would hand both on to everything that it
@@ -140,9 +138,7 @@ def _mount_all(host: HostSpec, lower: str, directory: Path, root: Path) -> None:
     _protect_machine(root)
     dev = root / "dev"
     ns.mount("tmpfs", dev, flags=ns.NO_SUID, data="mode=755,size=1m")
-    ns.mount(
-        "devpts", dev / "pts", flags=ns.NO_SUID | ns.NO_EXEC, data="newinstance,ptmxmode=0666,mode=620,gid=5"
-    )
+    ns.mount("devpts", dev / "pts", flags=ns.NO_SUID | ns.NO_EXEC, data="newinstance,ptmxmode=0666,mode=620,gid=5")
     ns.mount("tmpfs", dev / "shm", flags=ns.NO_SUID | ns.NO_DEV)
     for name, numbers in _DEVICES.items():
         os.mknod(dev / name, stat.S_IFCHR | 0o666, os.makedev(*numbers))

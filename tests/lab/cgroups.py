@@ -74,9 +74,7 @@ def create(trees: Trees, name: str, kind: Cgroup) -> list[Path]:
         path.mkdir(exist_ok=True)
         if "cpuset" in tree.options.split(","):  # refuses processes until it is told where they may run
             for setting in ("cpuset.cpus", "cpuset.mems"):
-                (path / setting).write_text(
-                    (path.parent / setting).read_text(encoding="ascii"), encoding="ascii"
-                )
+                (path / setting).write_text((path.parent / setting).read_text(encoding="ascii"), encoding="ascii")
         made.append(path)
     return made
 
@@ -131,9 +129,7 @@ def remove(paths: Iterable[Path], patience: float = 5.0) -> list[Path]:
             if time.monotonic() > deadline:
                 left.append(path)
                 break
-            time.sleep(
-                0.02
-            )  # the kernel lets go of ended processes in its own time, and version 1 tells nobody
+            time.sleep(0.02)  # the kernel lets go of ended processes in its own time, and version 1 tells nobody
     return left
 
 

@@ -204,9 +204,7 @@ class Lab:
 
     def _check_possible(self, specs: Sequence[HostSpec]) -> None:
         if os.geteuid() != 0:
-            raise LabError(
-                "the lab of test hosts needs root: namespaces, mounts and a bridge (own_sshd does without)"
-            )
+            raise LabError("the lab of test hosts needs root: namespaces, mounts and a bridge (own_sshd does without)")
         names = [spec.name for spec in specs]
         if len(set(names)) != len(names):
             raise LabError(f"two test hosts have the same name: {', '.join(names)}")
@@ -226,9 +224,7 @@ class Lab:
         self.identity.write_text(private, encoding="ascii")
         self.identity.with_suffix(".pub").write_text(public, encoding="ascii")
         keys = {name: ed25519_key(f"root@{name}") for name in self.hosts}
-        known = (
-            f"{name},{self._addresses[name]} {' '.join(keys[name][1].split()[:2])}\n" for name in self.hosts
-        )
+        known = (f"{name},{self._addresses[name]} {' '.join(keys[name][1].split()[:2])}\n" for name in self.hosts)
         self.known_hosts.write_text("".join(known), encoding="ascii")
         blocks = (f"Host {name}\n  HostName {address}\n" for name, address in self._addresses.items())
         config = _SSH_CONFIG.format(hosts="".join(blocks), instance=self.directory)
@@ -330,9 +326,7 @@ def _discard(directory: Path) -> None:
             check=False,
         )
         if done.returncode != 0:
-            raise LabError(
-                f"left-over cgroups of {directory} could not be removed:\n{done.stderr.strip()[-1000:]}"
-            )
+            raise LabError(f"left-over cgroups of {directory} could not be removed:\n{done.stderr.strip()[-1000:]}")
     shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -131,6 +131,4 @@ def _run(*argv: str) -> None:
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()[-3000:]
-        raise LabError(
-            f"{argv[0]} failed with status {done.returncode} while the root file system was built:\n{said}"
-        )
+        raise LabError(f"{argv[0]} failed with status {done.returncode} while the root file system was built:\n{said}")

@@ -66,7 +66,6 @@ class Plan:
         """Read back what `save` wrote."""
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         data["hosts"] = [
-            HostSpec(**{**host, "users": [UserSpec(**user) for user in host["users"]]})
-            for host in data["hosts"]
+            HostSpec(**{**host, "users": [UserSpec(**user) for user in host["users"]]}) for host in data["hosts"]
         ]
         return cls(**data)

@@ -39,9 +39,7 @@ def require(*programs: str) -> None:
         return
     names = " ".join(missing)
     if os.geteuid() != 0 or not find("apt-get"):
-        raise LabError(
-            f"the lab needs {names}, which this machine does not have: install it, e.g. apt install {names}"
-        )
+        raise LabError(f"the lab needs {names}, which this machine does not have: install it, e.g. apt install {names}")
     if "openssh-server" in missing and Path("/run/systemd/system").exists():
         raise LabError(
             "the lab needs sshd, and installing openssh-server would open this machine's port 22:"

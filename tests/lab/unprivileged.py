@@ -159,9 +159,7 @@ class OwnSshd:
         return public
 
     def _write_client_files(self, public: Mapping[str, str]) -> None:
-        lines = (
-            f"[{ADDRESS}]:{self.ports[name]} {' '.join(key.split()[:2])}\n" for name, key in public.items()
-        )
+        lines = (f"[{ADDRESS}]:{self.ports[name]} {' '.join(key.split()[:2])}\n" for name, key in public.items())
         self.known_hosts.write_text("".join(lines), encoding="ascii")
         hosts = "".join(f"Host {name}\n  Port {port}\n" for name, port in self.ports.items())
         if self.jump:
@@ -184,11 +182,7 @@ class OwnSshd:
             lines.append(f"ForceCommand sh {script}")
         # Without PAM sshd turns away an account whose password is locked, as root's is on many machines.
         pam = "yes" if os.geteuid() == 0 and _root_is_locked() else "no"
-        return (
-            "\n".join(lines)
-            + "\n"
-            + _SSHD_CONFIG.format(name=name, port=port, directory=self.directory, pam=pam)
-        )
+        return "\n".join(lines) + "\n" + _SSHD_CONFIG.format(name=name, port=port, directory=self.directory, pam=pam)
 
     def _start_one(self, name: str) -> None:
         for _ in range(5):

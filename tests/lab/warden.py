@@ -67,9 +67,7 @@ class Warden:
         go_in, go_out = os.pipe()
         rendezvous = boot.Rendezvous(ready_out, go_in)
         for host in self.plan.hosts:
-            made = (
-                cgroups.create(trees, self._cgroup_name(host), host.cgroup) if host.init == "systemd" else []
-            )
+            made = cgroups.create(trees, self._cgroup_name(host), host.cgroup) if host.init == "systemd" else []
             self._note_cgroups(made)
             ns.unshare(ns.NEW_PID)
             self.pids[host.name] = self._fork(host, made, rendezvous)
@@ -114,9 +112,7 @@ class Warden:
                 os.waitpid(pid, 0)  # answers only when the host's last process has gone
         left = cgroups.remove(self.cgroups)
         if left:
-            raise OSError(
-                f"could not remove the cgroups {', '.join(map(str, left))}; they hold nothing any more"
-            )
+            raise OSError(f"could not remove the cgroups {', '.join(map(str, left))}; they hold nothing any more")
         os.chdir("/")
         for path in (self.disks / ".lower", self.disks):
             if os.path.ismount(path):
@@ -135,9 +131,7 @@ class Warden:
             null = os.open(os.devnull, os.O_RDONLY)
             for source, target in ((null, 0), (log, 1), (log, 2)):
                 os.dup2(source, target)
-            boot.boot(
-                host, dataclasses.replace(self.plan, lower=self.lower), directory, own_cgroups, rendezvous
-            )
+            boot.boot(host, dataclasses.replace(self.plan, lower=self.lower), directory, own_cgroups, rendezvous)
         except BaseException:
             traceback.print_exc()
         finally:

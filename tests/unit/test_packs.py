@@ -181,7 +181,9 @@ def test_an_installed_pack_that_is_none(monkeypatch, value):
     assert importlib.util.find_spec("json")
 
 
-@pytest.mark.parametrize("line", ["raise RuntimeError('no')", "import sys; sys.exit(3)", "import pytest; pytest.skip('no')"])
+@pytest.mark.parametrize(
+    "line", ["raise RuntimeError('no')", "import sys; sys.exit(3)", "import pytest; pytest.skip('no')"]
+)
 def test_whatever_stops_an_import_names_the_file(tmp_path, line):
     with pytest.raises(InvalidPack, match="check_a.py: cannot be imported: "):
         load_checks(pack_of(tmp_path, {"check_a.py": f"{line}\n{check('a')}"}))

@@ -44,9 +44,7 @@ class Resource:
         parts = [self.root]
         if self.namespaced and namespace:
             parts += ["namespaces", quote(namespace, safe="")]
-        return "/".join(
-            [*parts, self.plural, *([quote(name, safe="")] if name else []), *filter(None, [subresource])]
-        )
+        return "/".join([*parts, self.plural, *([quote(name, safe="")] if name else []), *filter(None, [subresource])])
 
 
 class Api:
@@ -95,9 +93,7 @@ class Api:
 
     def set_status(self, document: Object) -> Object:
         """Set the status of an object that exists, through its status subresource."""
-        metadata = {
-            key: document["metadata"][key] for key in ("name", "namespace") if key in document["metadata"]
-        }
+        metadata = {key: document["metadata"][key] for key in ("name", "namespace") if key in document["metadata"]}
         sent = {"apiVersion": document["apiVersion"], "kind": document["kind"], "metadata": metadata}
         return self._patch(self._path(document, "status"), {**sent, "status": document["status"]})
 
@@ -158,9 +154,7 @@ class Api:
 
     def _path(self, document: Object, subresource: str = "") -> str:
         metadata = document["metadata"]
-        return self.resource(document).path(
-            metadata.get("namespace", "default"), metadata["name"], subresource
-        )
+        return self.resource(document).path(metadata.get("namespace", "default"), metadata["name"], subresource)
 
     def _patch(self, path: str, body: Object) -> Object:
         # Strict: a misspelt field in a test's manifest is an error, not a field that silently goes missing.
@@ -194,15 +188,11 @@ class Api:
     def _await_served(self, crd: Object) -> None:
         path = self._path(crd)
         served = [entry["name"] for entry in crd["spec"]["versions"] if entry["served"]]
-        collections = [
-            f"/apis/{crd['spec']['group']}/{name}/{crd['spec']['names']['plural']}" for name in served
-        ]
+        collections = [f"/apis/{crd['spec']['group']}/{name}/{crd['spec']['names']['plural']}" for name in served]
 
         def is_served() -> bool:
             conditions = self.request("GET", path).get("status", {}).get("conditions") or []
-            established = any(
-                item["type"] == "Established" and item["status"] == "True" for item in conditions
-            )
+            established = any(item["type"] == "Established" and item["status"] == "True" for item in conditions)
             return established and all(self.status(item) == 200 for item in collections)
 
         wait_until(is_served, f"{path} to be established and served")
@@ -212,9 +202,7 @@ class Api:
     def _listed(self, crd: Object) -> bool:
         group, kind = crd["spec"]["group"], crd["spec"]["names"]["kind"]
         listed = {name for name, listed_kind in self._discover() if listed_kind == kind}
-        return bool(
-            listed & {f"{group}/{entry['name']}" for entry in crd["spec"]["versions"] if entry["served"]}
-        )
+        return bool(listed & {f"{group}/{entry['name']}" for entry in crd["spec"]["versions"] if entry["served"]})
 
     def _empty(self, namespace: str) -> None:
         """Do what the namespace controller would do, were there one."""

@@ -46,9 +46,7 @@ class AuditLog:
         """All requests answered since `since`, by `user` where one is named, refused ones too, in order."""
         # A request is logged as complete just after its answer has left, so what was answered may be missing
         # for a moment. It was logged as received before, though: the log is whole when each has an end.
-        wait_until(
-            lambda: not _unfinished(self._lines(since)), "the audit log to have the end of every request"
-        )
+        wait_until(lambda: not _unfinished(self._lines(since)), "the audit log to have the end of every request")
         events = [_event(line) for line in self._lines(since) if _is_answered(line)]
         return [event for event in events if user is None or event.user == user]
 
@@ -73,6 +71,4 @@ def _is_answered(line: Object) -> bool:
 
 def _event(line: Object) -> AuditEvent:
     user: Any = line.get("user", {}).get("username", "")
-    return AuditEvent(
-        user, line["verb"], line["requestURI"], line.get("responseStatus", {}).get("code", 0), line
-    )
+    return AuditEvent(user, line["verb"], line["requestURI"], line.get("responseStatus", {}).get("code", 0), line)

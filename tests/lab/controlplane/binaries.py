@@ -66,9 +66,7 @@ def _in_assets(directory: Path) -> Binaries:
     # Named but not there is a mistake in the set-up: to fall back to a build of minutes would hide it.
     for name in ("kube-apiserver", "etcd"):
         if not os.access(directory / name, os.X_OK):
-            raise ControlPlaneUnavailable(
-                f"KUBEBUILDER_ASSETS is {directory}, but {name} is no program in it"
-            )
+            raise ControlPlaneUnavailable(f"KUBEBUILDER_ASSETS is {directory}, but {name} is no program in it")
     return Binaries(directory / "kube-apiserver", directory / "etcd", "KUBEBUILDER_ASSETS")
 
 

@@ -31,9 +31,7 @@ class Login:
         }
 
 
-def render(
-    login: Login, server: str, ca: bytes, *, context: str = "lab", namespace: str | None = None
-) -> str:
+def render(login: Login, server: str, ca: bytes, *, context: str = "lab", namespace: str | None = None) -> str:
     """The text of a kubeconfig with one cluster, one user and one context, which is the current one."""
     reference = {"cluster": context, "user": login.user} | ({"namespace": namespace} if namespace else {})
     config: dict[str, Any] = {

@@ -50,9 +50,7 @@ class Authority:
         """The authority's own certificate, PEM."""
         return _pem(self._certificate)
 
-    def server(
-        self, hosts: Sequence[str] = ("127.0.0.1", "::1", "localhost"), *, expired: bool = False
-    ) -> KeyPair:
+    def server(self, hosts: Sequence[str] = ("127.0.0.1", "::1", "localhost"), *, expired: bool = False) -> KeyPair:
         """A server certificate for `hosts` (addresses and names)."""
         alternatives = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
@@ -87,9 +85,7 @@ class Authority:
 def signing_key() -> tuple[bytes, bytes]:
     """A key pair (private, public; PEM) with which an API server signs the tokens of service accounts."""
     key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private_pem(key), public
 
 

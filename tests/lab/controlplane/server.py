@@ -23,9 +23,7 @@ from tests.lab.controlplane.binaries import Binaries, find_binaries
 from tests.lab.controlplane.kubeconfig import Login, render
 from tests.lab.controlplane.pki import Authority, signing_key
 
-_STARTED_WITHIN = (
-    90.0  # seconds; 2 to 3 are usual, but a machine that builds something else at the time is slow
-)
+_STARTED_WITHIN = 90.0  # seconds; 2 to 3 are usual, but a machine that builds something else at the time is slow
 
 
 class ControlPlaneFailed(Exception):  # noqa: N818 - says what happened, like ControlPlaneUnavailable
@@ -69,9 +67,7 @@ class ControlPlane:
             self._spawn("etcd", self._etcd_command())
             self._spawn("kube-apiserver", self._apiserver_command())
             if not outlive:
-                self._watchdog = _watchdog(
-                    [process.pid for process in self._processes.values()], self.directory
-                )
+                self._watchdog = _watchdog([process.pid for process in self._processes.values()], self.directory)
             self._await_ready()
         except BaseException:
             self.close()
@@ -124,9 +120,7 @@ class ControlPlane:
         """
         token = token or (self.tokens.get(user) if not (groups or expired) else None)
         login = Login(user, token, None if token else self.authority.user(user, groups, expired=expired))
-        text = render(
-            login, server or self.url, ca or self.authority.pem, context=context, namespace=namespace
-        )
+        text = render(login, server or self.url, ca or self.authority.pem, context=context, namespace=namespace)
         path = path or self.directory / f"kubeconfig-{next(self._numbers)}.yaml"
         path.touch(mode=0o600)
         path.write_text(text, "utf-8")
@@ -277,19 +271,13 @@ class ControlPlane:
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _STARTED_WITHIN
         # Ready is said before the namespaces that every cluster has are there.
-        while not (
-            self.api.status("/readyz") == 200 and self.api.status("/api/v1/namespaces/default") == 200
-        ):
+        while not (self.api.status("/readyz") == 200 and self.api.status("/api/v1/namespaces/default") == 200):
             for name, process in self._processes.items():
                 if process.poll() is not None:
-                    raise ControlPlaneFailed(
-                        f"{name} ended with status {process.returncode}:\n{self._tail(name)}"
-                    )
+                    raise ControlPlaneFailed(f"{name} ended with status {process.returncode}:\n{self._tail(name)}")
             if time.monotonic() > deadline:
                 told = self._tail("kube-apiserver")
-                raise ControlPlaneFailed(
-                    f"kube-apiserver was not ready within {_STARTED_WITHIN:.0f} s:\n{told}"
-                )
+                raise ControlPlaneFailed(f"kube-apiserver was not ready within {_STARTED_WITHIN:.0f} s:\n{told}")
             time.sleep(0.05)
 
     def _tail(self, name: str) -> str:

@@ -124,7 +124,10 @@ def test_time_limit(shell: list[str], line: str) -> None:
     answers = run(shell, [command("echo before"), command(line, timeout=1.0), command("echo after")]).answers()
     problem = answers[line].problem
     assert problem is not None
-    assert (problem.kind, problem.message) == ("timed-out", f"`{line}` did not end within 1 s: run it there by hand to see why")
+    assert (problem.kind, problem.message) == (
+        "timed-out",
+        f"`{line}` did not end within 1 s: run it there by hand to see why",
+    )
     assert out(answers["echo before"]) == "before\n"
     assert out(answers["echo after"]) == "after\n"
     assert time.monotonic() - started < 8
