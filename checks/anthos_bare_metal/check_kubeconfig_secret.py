@@ -52,8 +52,8 @@ def check_kubeconfig_secret_is_own(
     admin_hosts = {_host(admin.control_plane_vip) if admin else "", published.endpoint[0] if published else ""}
     # Names alone mislead: a user cluster may be called like the admin cluster's context. Address and CA decide.
     if same_ca or host in admin_hosts - {""}:
-        why = "the CA is its" if same_ca else "the address is its"
-        raise _overwritten(abm_cluster, f"secret {key} holds the kubeconfig of the admin cluster ({why})", (line,))
+        why = "with its CA" if same_ca else "with its address"
+        raise _overwritten(abm_cluster, f"secret {key} holds the kubeconfig of the admin cluster, {why}", (line,))
     if host and host == _host(abm_cluster.control_plane_vip):
         return
     if admin and context.cluster == admin.name:

@@ -205,7 +205,7 @@ def test_the_secret_in_a_namespace_of_another_name(hazard):
     return holding(ADMIN, namespace="tenants")
 
 
-@proves(SECRET, kind=PRESENT, says=["the address is its"])
+@proves(SECRET, kind=PRESENT, says=["admin cluster, with its address"])
 def test_the_admin_cluster_publishes_nothing_and_the_address_tells(hazard):
     return holding(kubeconfig("prod", HUB, CA["admin"]), info=None)
 
@@ -263,7 +263,7 @@ def test_its_own_address_in_another_spelling(hazard, vip):
     return holding(kubeconfig("prod", "https://[2001:db8::71]:443", CA["user"]), vip=vip, info=None)
 
 
-@proves(SECRET, kind=PRESENT, says=["the address is its"])
+@proves(SECRET, kind=PRESENT, says=["admin cluster, with its address"])
 def test_the_admin_cluster_s_address_in_another_spelling(hazard):
     return holding(kubeconfig("prod", "https://[2001:db8::49]:443", CA["admin"]), hub_vip="2001:DB8:0::49", info=None)
 
