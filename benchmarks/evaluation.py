@@ -27,6 +27,7 @@ ANSWERS = {
     "cat /proc/self/mounts": "/dev/vda1 / ext4 rw,relatime 0 0\nproc /proc proc rw 0 0\ntmpfs /tmp tmpfs rw{} 0 0\n",
     "cat /etc/fstab": "UUID=0a-1b / ext4 defaults 0 1\n",
     "uname -r": "6.1.0-28-amd64\n",
+    "readlink -f /tmp": "/tmp\n",
     "cat /etc/os-release": 'ID=debian\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\n',
 }
 

@@ -36,13 +36,14 @@ _REMEDY = (
     ),
     remedy=_REMEDY.format(point="/tmp"),
 )
-def check_tmp_allows_exec(mounts: MountTable, tmp_at_boot: Setting | None) -> None:
+def check_tmp_allows_exec(mounts: MountTable, tmp_place: str, tmp_at_boot: Setting | None) -> None:
     try:
-        tmp = mounts.holding("/tmp")
+        tmp = mounts.holding(tmp_place)
     except LookupError as error:
         raise Unreadable(str(error)) from None
     if denies_exec(tmp.options):
-        point = tmp.point if tmp.point == "/tmp" else f"{tmp.point}, which holds /tmp,"
+        link = "" if tmp_place == "/tmp" else f" (a link to {tmp_place})"
+        point = tmp.point if tmp.point == "/tmp" else f"{tmp.point}, which holds /tmp{link},"
         raise found(
             f"{point} is mounted with noexec ({tmp.source}, {tmp.fstype})",
             evidence=[tmp.line],

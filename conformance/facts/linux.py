@@ -8,7 +8,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from conformance.answers import Unreadable
 from conformance.facts.declare import host_fact
 from conformance.facts.values.kubeletconfig import KubeletConfig
-from conformance.facts.values.mounts import Fstab, MountTable
+from conformance.facts.values.mounts import Fstab, MountTable, denies_exec
 from conformance.facts.values.osrelease import OsRelease
 from conformance.facts.values.units import Setting
 from conformance.facts.values.units import tmp_at_boot as _tmp_at_boot
@@ -26,6 +26,7 @@ __all__ = [
     "mounts",
     "os_release",
     "tmp_at_boot",
+    "tmp_place",
     "tmp_units",
     "yum_repositories",
 ]
@@ -53,10 +54,25 @@ def tmp_units(own: Mapping[str, str], vendor: Mapping[str, str]) -> dict[str, st
     return {**vendor, **own}
 
 
+@host_fact("readlink -f /tmp")
+def tmp_place(output: str) -> str:
+    """Where /tmp really is: another directory where it is a symbolic link."""
+    place = output.rstrip("\n")
+    if not place.startswith("/"):
+        raise Unreadable("where /tmp leads to cannot be told")
+    return place
+
+
 @host_fact()
-def tmp_at_boot(fstab: Fstab, tmp_units: Mapping[str, str]) -> Setting | None:
+def tmp_at_boot(fstab: Fstab, tmp_units: Mapping[str, str], tmp_place: str) -> Setting | None:
     """The line that makes /tmp noexec at the next boot; None where nothing does."""
-    return _tmp_at_boot(fstab, tmp_units)
+    if tmp_place == "/tmp":  # noqa: S108 - looked at, not written to
+        return _tmp_at_boot(fstab, tmp_units)
+    # systemd mounts nothing on a symbolic link: what holds the place that it leads to decides.
+    holder = fstab.holding(tmp_place)
+    if holder is None or not denies_exec(holder.options):
+        return None
+    return Setting("Mount", "Options", ",".join(holder.options), "/etc/fstab", holder.number, holder.line)
 
 
 @host_fact(file("/etc/os-release"))

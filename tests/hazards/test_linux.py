@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from conformance.facts.linux import kubelet_config
@@ -60,6 +62,25 @@ def test_tmp_is_noexec(hazard, lines):
 )
 def test_tmp_is_no_mount_of_its_own_and_the_root_is_noexec(hazard):
     return on_node(hazard, mounted(PROC, "/dev/sda1 / ext4 rw,noexec 0 0"))
+
+
+LINK = {"readlink -f /tmp": "/var/tmp\n"}
+VAR_TMP = "tmpfs /var/tmp tmpfs rw,noexec 0 0\n"
+
+
+@proves(*NOEXEC, kind=PRESENT, says=["/var/tmp, which holds /tmp (a link to /var/tmp)"], line=VAR_TMP.strip())
+def test_tmp_is_a_link_to_where_noexec_is(hazard):
+    return on_node(hazard, replace(mounted(ROOT, ALLOWING, VAR_TMP), says=LINK))
+
+
+@proves(*NOEXEC, kind=ABSENT)
+def test_tmp_is_a_link_to_elsewhere(hazard):
+    return on_node(hazard, replace(mounted(ROOT, DENYING, **{"/etc/fstab": f"{DENYING}\n"}), says=LINK))
+
+
+@proves(*NOEXEC, kind=LOWERED, says=["at the next boot", "/etc/fstab line 1"], line=VAR_TMP.strip())
+def test_fstab_brings_noexec_back_where_tmp_leads_to(hazard):
+    return on_node(hazard, Machine(files={"/etc/fstab": VAR_TMP}, says=LINK))
 
 
 @proves(*NOEXEC, kind=PRESENT, says=["/tmp is mounted with noexec"], line="noexec")

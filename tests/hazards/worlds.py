@@ -63,6 +63,7 @@ cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0
 }
 _SAYS: Final = {
     "uname -r": "5.15.0-105-generic\n",
+    "readlink -f /tmp": "/tmp\n",
     "ip -o address show": """\
 1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
 1: lo    inet6 ::1/128 scope host \\       valid_lft forever preferred_lft forever

@@ -39,6 +39,7 @@ def host(mounts: str = MOUNTS, kernel: str = "6.1.0-18-amd64") -> dict[str, Any]
         "cat /etc/os-release": gave(DEBIAN),
         "cat /etc/yum.repos.d/*.repo": absent(3, files={}),
         "uname -r": gave(f"{kernel}\n"),
+        "readlink -f /tmp": gave("/tmp\n"),
     }
 
 
