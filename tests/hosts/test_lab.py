@@ -241,7 +241,7 @@ def test_what_a_killed_warden_leaves_is_swept_up() -> None:
     pid = lab.pid("h")
     assert lab._warden
     lab._warden.kill()
-    lab._warden.wait()
+    lab._warden.communicate()
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the host to end with its warden")
     assert traces(lab) != []
     lab_hosts.sweep()

@@ -63,6 +63,7 @@ def _up(names: list[str], count: int) -> int:
     print(f"lab {lab.id}: {len(specs)} hosts up in {time.monotonic() - began:.1f} s: {' '.join(lab.hosts)}")
     print(f"log in:  python -m tests.lab login {lab.hosts[0]}")
     print("end it:  python -m tests.lab down")
+    lab.let_go()
     return 0
 
 

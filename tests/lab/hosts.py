@@ -151,6 +151,14 @@ class Lab:
         self._warden, self._warden_pid = None, 0
         _discard(self.directory)
 
+    def let_go(self) -> None:
+        """Leave a lab that stays to itself: whoever started it need not wait for its end."""
+        if self._warden is not None and self._warden.stdout is not None:
+            self._warden.stdout.close()
+            # Its end is nobody's to wait for in this process; without this, Popen complains of one that still runs.
+            self._warden.returncode = 0
+        self._warden = None
+
     def __enter__(self) -> Self:
         return self
 
