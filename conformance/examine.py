@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from conformance import __version__
 from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, judge
 from conformance.run import now_text
 from conformance.select import upgrades_of
-from conformance.waivers import complaints
+from conformance.waivers import Waiver, complaints
 
 if TYPE_CHECKING:
     from conformance.run import Run
-    from conformance.session import Session
 
 __all__ = ["examine"]
 
 
-def examine(session: Session, *, stopped: bool) -> Examination:
+def examine(
+    run: Run,
+    found: Mapping[tuple[str, str], Finding],
+    waivers: Iterable[Waiver],
+    now: datetime,
+    *,
+    strict: bool,
+    stopped: bool,
+) -> Examination:
     """Everything that the reports say.
 
+    :param found: hazard and subject -> the finding.
+    :param now: the moment that decides whether a waiver has expired.
+    :param strict: warnings and waivers unmatched or expired count as hazards.
     :param stopped: the session ended before all items had run (``-x``, an interrupt).
     """
-    run = session.run
-    findings = tuple(sorted(session.findings.values(), key=lambda one: one.rank))
-    missing = _not_run(run, session.findings, stopped=stopped)
+    findings = tuple(sorted(found.values(), key=lambda one: one.rank))
+    missing = _not_run(run, found, stopped=stopped)
     not_examined = (*run.selection.not_examined, *missing)
-    loud = complaints(session.waivers, findings, session.now)
-    verdict, reasons = judge(
-        findings, not_examined, strict=bool(session.config.getoption("strict", default=False)), loud=len(loud)
-    )
+    loud = complaints(waivers, findings, now)
+    verdict, reasons = judge(findings, not_examined, strict=strict, loud=len(loud))
     snapshot = run.snapshot
     return Examination(
         verdict=verdict,
@@ -49,7 +58,7 @@ def examine(session: Session, *, stopped: bool) -> Examination:
     )
 
 
-def _not_run(run: Run, findings: dict[tuple[str, str], Finding], *, stopped: bool) -> list[LeftOut]:
+def _not_run(run: Run, findings: Mapping[tuple[str, str], Finding], *, stopped: bool) -> list[LeftOut]:
     """The cases that no item settled: deselecting by hand, or stopping early, can never yield a go."""
     why = "the run was stopped before" if stopped else "deselected by hand (-k, -m, --lf, a path …)"
     return [

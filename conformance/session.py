@@ -226,7 +226,14 @@ class Session:
 
         self._hush()
         stopped = bool(session.shouldstop or session.shouldfail) or status == pytest.ExitCode.INTERRUPTED
-        self.examination = examine(self, stopped=stopped)
+        self.examination = examine(
+            self.run,
+            self.findings,
+            self.waivers,
+            self.now,
+            strict=bool(self.config.getoption("strict", default=False)),
+            stopped=stopped,
+        )
         try:
             self.written = write_all(self.examination, Path(self.config.option.report_dir))
         except ReportNotWritten as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from conformance.answers import Problem
 from conformance.gather.jobs import Gathered, HostJob, Progress, SshSettings
 from conformance.gather.lifeline import Lifeline
-from conformance.gather.ssh_config import is_ssh
+from conformance.gather.targets import is_ssh
 
 if TYPE_CHECKING:
     from conformance.gather.ssh import Ssh

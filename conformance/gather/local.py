@@ -18,7 +18,7 @@ from conformance.gather.jobs import Gathered, HostJob
 from conformance.gather.lifeline import Lifeline
 from conformance.gather.rehearsal import rehearsed, undeclared
 from conformance.gather.rounds import Rounds
-from conformance.gather.ssh_config import InvalidSshSettings
+from conformance.gather.targets import InvalidSshSettings
 
 __all__ = ["SCHEMES", "check_specification", "gather"]
 

@@ -18,9 +18,10 @@ from conformance.gather.known_hosts import KnownHosts
 from conformance.gather.lifeline import Failed, Lifeline
 from conformance.gather.rehearsal import rehearsed, undeclared
 from conformance.gather.rounds import Rounds
-from conformance.gather.ssh_config import InvalidSshSettings, Resolver, Target
+from conformance.gather.ssh_config import Resolver
 from conformance.gather.ssh_connect import Link, log_in
 from conformance.gather.ssh_keys import Keys
+from conformance.gather.targets import InvalidSshSettings, Target
 
 __all__ = ["Ssh"]
 

@@ -9,59 +9,20 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
 from conformance.gather.jobs import SshSettings
+from conformance.gather.targets import InvalidSshSettings, Target, is_ssh
 
 __all__ = ["InvalidSshSettings", "Resolver", "Target", "check_settings", "is_ssh"]
 
-#: The schemes of testinfra that mean a connection by SSH; all are made in the same way here.
-SSH_SCHEMES: Final = frozenset({"ssh", "paramiko", "safe-ssh"})
 _SYSTEM_CONFIG: Final = Path("/etc/ssh/ssh_config")
 _USER_KNOWN_HOSTS: Final = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
 _GLOBAL_KNOWN_HOSTS: Final = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
 _DEPTH: Final = 8
-
-
-class InvalidSshSettings(ValueError):
-    """Something that the person at the keyboard can mend before any host is contacted; one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where and how one host is reached by SSH. Times in seconds."""
-
-    #: As it was written: what the ssh configuration was asked for.
-    name: str
-    host: str
-    port: int
-    user: str
-    #: Private keys to try, in this order; empty where neither settings nor configuration name one.
-    identity_files: tuple[Path, ...]
-    identities_only: bool
-    #: The socket of the agent, None where there is none or none is wanted.
-    agent: str | None
-    known_hosts: tuple[Path, ...]
-    #: Under which name the host key is looked up, where not under host and port.
-    host_key_alias: str | None
-    #: Whether an unknown host key is refused; a changed one always is.
-    strict: bool
-    connect_timeout: float
-    proxy_command: str | None = None
-    jumps: tuple[Target, ...] = ()
-
-    @property
-    def where(self) -> str:
-        """Address and port, for messages."""
-        return f"{self.host} port {self.port}" + (f" ({self.name})" if self.name != self.host else "")
-
-
-def is_ssh(connection: str) -> bool:
-    """Whether a host specification means SSH; one without a scheme does."""
-    return "://" not in connection or connection.partition("://")[0] in SSH_SCHEMES
 
 
 def check_settings(connections: Iterable[str], settings: SshSettings) -> None:

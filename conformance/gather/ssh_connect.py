@@ -18,8 +18,8 @@ from paramiko.ssh_exception import IncompatiblePeer
 
 from conformance.gather.known_hosts import KnownHosts, KnownKey, fingerprint
 from conformance.gather.lifeline import Failed, Lifeline
-from conformance.gather.ssh_config import Target
 from conformance.gather.ssh_keys import Offer
+from conformance.gather.targets import Target
 
 __all__ = ["Link", "log_in"]
 

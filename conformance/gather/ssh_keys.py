@@ -14,7 +14,7 @@ from typing import Any, Final
 import paramiko
 from paramiko.agent import AgentSSH
 
-from conformance.gather.ssh_config import InvalidSshSettings, Target
+from conformance.gather.targets import InvalidSshSettings, Target
 
 __all__ = ["Keys", "Offer"]
 
