@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.lab.hosts import HostSpec, Lab
 
 HERE = Path(__file__).resolve().parent
-PROFILE = "linux-node"
+PROFILE = "kubernetes-1.36"
 PARALLEL = "64"
 GOALS = {
     "gather / limit": 1.3,
@@ -96,6 +96,7 @@ def compare(count: int, rounds: int, *, testinfra: bool) -> bool:
                 scratch,
                 "--profile",
                 PROFILE,
+                "--examine=hosts",
                 f"--hosts={hosts}",
                 f"--ssh-config={config}",
                 f"--report-dir={scratch}/reports",

@@ -1,4 +1,4 @@
-"""The same readings as profile linux-node, as plain testinfra tests: what a person would write without the suite."""
+"""The same readings as the hosts' side of profile kubernetes-1.36, as plain testinfra tests: what a person would write without the suite."""
 
 import re
 
@@ -8,6 +8,7 @@ UNITS = ("/etc/systemd/system", "/usr/lib/systemd/system")
 
 
 def test_tmp_allows_exec(host):
+    assert host.check_output("readlink -f /tmp") == "/tmp"
     mounted = [one for one in host.mount_point.get_mountpoints() if one.path in ("/", "/tmp")]
     assert "noexec" not in mounted[-1].options
 
@@ -24,7 +25,7 @@ def test_tmp_allows_exec_by_unit(host, directory):
     texts = [unit.content_string] if unit.exists else []
     if dropins.exists:
         texts += [host.file(f"{directory}/tmp.mount.d/{name}").content_string for name in dropins.listdir()]
-    wanted = host.file(f"{directory}/local-fs.target.wants/tmp.mount").exists
+    wanted = host.run(f"ls {directory}/*.wants/tmp.mount {directory}/*.requires/tmp.mount").stdout
     assert not wanted or not any("noexec" in text for text in texts)
 
 
@@ -38,3 +39,13 @@ def test_repositories_live(host):
     if "ID=centos" in release and directory.exists:
         for name in directory.listdir():
             assert "mirrorlist.centos.org" not in host.file(f"/etc/yum.repos.d/{name}").content_string
+
+
+def test_kubelet_accepts_cgroups(host):
+    unified = host.file("/sys/fs/cgroup/cgroup.controllers").exists
+    legacy = any(one.filesystem == "cgroup" for one in host.mount_point.get_mountpoints())
+    config = "/var/lib/kubelet/config.yaml"
+    for process in host.process.filter(comm="kubelet"):
+        config = dict(word.split("=", 1) for word in process.args.split() if "=" in word).get("--config", config)
+    text = host.file(config).content_string if host.file(config).exists else ""
+    assert unified or (legacy and "failCgroupV1: false" in text)
