@@ -21,6 +21,7 @@ from conformance.gather.jobs import Gathered, HostJob, Run, SshSettings
 from conformance.gather.ssh_config import InvalidSshSettings, check_settings
 from conformance.reads import HostRead, command, file, files
 from tests.lab.hosts import Lab
+from tests.lab.tools import require
 from tests.lab.unprivileged import OwnSshd
 
 needs_root = pytest.mark.skipif(
@@ -325,6 +326,7 @@ class TestWays:
         assert "lets nobody log in with a key, only with: password" in found.message
 
     def test_too_many_keys(self, tmp_path: Path) -> None:
+        require("ssh-keygen")
         for number in range(3):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{tmp_path}/{number}"], check=True)
         with OwnSshd(config={"MaxAuthTries": "2"}) as sshd:
@@ -420,6 +422,7 @@ class TestHostKeys:
         check_reads(self.said(own_sshd, tmp_path, line, config=config))
 
     def test_the_type_that_is_known_is_asked_for(self, tmp_path: Path) -> None:
+        require("ssh-keygen")
         for kind in ("rsa", "ecdsa"):
             subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", f"{tmp_path}/host_{kind}"], check=True)
         both = {"HostKey": f"{tmp_path}/host_rsa\nHostKey {tmp_path}/host_ecdsa"}
