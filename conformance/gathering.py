@@ -176,6 +176,7 @@ def _rehearsal_of(run: Run, rehearsals: list[Rehearsal]) -> Callable[[RunCommand
                 "subject": one.subject,
                 "upgrade": run.change.upgrade_of(one.subject.cluster),
                 "parameters": run.parameters_of(one.check.hazards[0]),
+                "situation": run.situation,
             }
             try:
                 given = {name: _value(run, one, name, built_in) for name in needs_of(one.check.function)}

@@ -143,7 +143,8 @@ class Hazard:
     upgrade_from: Specifier | None = None
     upgrade_to: Specifier | None = None
     fixed: str = ""
-    situation: Situation = BEFORE
+    #: When it is looked for.
+    situations: tuple[Situation, ...] = (BEFORE,)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     #: Values that this hazard fixes for parameters that its check reads; nobody can set them.
     settled: Mapping[str, Any] = field(default_factory=dict)
@@ -152,8 +153,8 @@ class Hazard:
         if not _ID.fullmatch(self.id):
             msg = f"hazard id {self.id!r}: expected lower-case words joined by hyphens"
             raise InvalidHazard(msg)
-        if not (self.title and self.remedy and self.on):
-            msg = f"hazard {self.id}: title, remedy and at least one target (on=[...]) are needed"
+        if not (self.title and self.remedy and self.on and self.situations):
+            msg = f"hazard {self.id}: title, remedy, a situation and at least one target (on=[...]) are needed"
             raise InvalidHazard(msg)
         scopes = {_scope(one) for one in self.on}
         if len(scopes) > 1:
@@ -210,7 +211,7 @@ def hazard(
     upgrade_from: str | None = None,
     upgrade_to: str | None = None,
     fixed: str = "",
-    situation: Situation = BEFORE,
+    situation: Situation | tuple[Situation, ...] = BEFORE,
     parameters: Mapping[str, Parameter] | None = None,
     settled: Mapping[str, Any] | None = None,
 ) -> Callable[[Check], Check]:
@@ -218,6 +219,7 @@ def hazard(
 
     :param upgrade_from: specifier such as ``>=1.7,<1.9`` over the version before the upgrade; None for any.
     :param upgrade_to: the same over the version after it.
+    :param situation: when it is looked for; several where one check serves them, which then may name `situation`.
     :raises InvalidHazard: the declaration cannot work.
     """
     try:
@@ -231,7 +233,7 @@ def hazard(
             upgrade_from=Specifier.parse(upgrade_from) if upgrade_from else None,
             upgrade_to=Specifier.parse(upgrade_to) if upgrade_to else None,
             fixed=fixed,
-            situation=situation,
+            situations=(situation,) if isinstance(situation, Situation) else tuple(situation),
             parameters=dict(parameters or {}),
             settled=dict(settled or {}),
         )

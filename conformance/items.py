@@ -150,6 +150,8 @@ class CheckItem(pytest.Function):
                 return case.upgrade
             case "parameters":
                 return self.run.parameters_of(case.hazard)
+            case "situation":
+                return self.run.situation
             case "host":
                 from conformance.facts.testinfra import replayed_host
 

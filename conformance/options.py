@@ -169,7 +169,7 @@ def _with_usual_cluster(run: Any) -> Any:
     from conformance.change import Cluster
 
     change = run.change
-    wanted = any(one.scope != "host" and one.situation is run.situation for one in run.hazards())
+    wanted = any(one.scope != "host" and run.situation in one.situations for one in run.hazards())
     if change.clusters or not wanted or "clusters" not in change.examine:
         return change
     from conformance.gather.kubeconfig import InvalidKubeconfigFile, default_context_name

@@ -69,7 +69,7 @@ def _hazards(config: pytest.Config) -> str:
     lines = []
     for one in hazards:
         versions = [f"{word} {spec}" for word, spec in (("from", one.upgrade_from), ("to", one.upgrade_to)) if spec]
-        facts = [str(one.severity), "/".join(one.on), f"situation {one.situation}", *versions]
+        facts = [str(one.severity), "/".join(one.on), f"situation {'/'.join(one.situations)}", *versions]
         lines += [one.id, textwrap.indent(textwrap.fill(one.title, 100), "    "), f"    {', '.join(facts)}"]
         lines += [f"    parameter {name}: {p.help} (default {p.default})" for name, p in one.parameters.items()]
         lines += [f"    source: {one.source}", ""]

@@ -15,7 +15,7 @@ from conformance.configuration import read_desired
 from conformance.documents import InvalidDocument
 from conformance.facts import SHARED
 from conformance.facts.declare import Fact
-from conformance.facts.resolve import Closure, Facts
+from conformance.facts.resolve import Closure, Facts, undeclared
 from conformance.hazards import Hazard, Situation
 from conformance.packs import Check, load_checks, scope_of
 from conformance.plan import Plan, make_plan
@@ -75,8 +75,8 @@ class Run:
     def settle(self) -> None:
         """Make inventory and selection anew from the change and from what the snapshot holds by now."""
         self.inventory = Inventory.of(self.change)
-        self.facts = Facts(self.inventory, self.snapshot.answer, scope_of)
-        self.closure = Closure(self.inventory, scope_of)
+        self.facts = Facts(self.inventory, self.snapshot.answer, scope_of, self.parameter)
+        self.closure = Closure(self.inventory, scope_of, self.parameter)
         self.selection = select(
             self.profile, self.table, self.inventory, self.change, self.situation, self.source_versions()
         )
@@ -218,6 +218,20 @@ class Run:
     def record(self) -> None:
         """Write into the snapshot what it was read for."""
         self.snapshot.change = recorded.record_of(replace(self.change, profile=self.profile.name))
+
+    def parameter(self, name: str) -> str:
+        """The value of a parameter as it is written: in the change file, in the profile, or its default.
+
+        :raises InvalidFact: no check declares it.
+        """
+        if name in self.change.parameters:
+            return self.change.parameters[name]
+        if name in self.profile.parameters:
+            return scalar(self.profile.parameters[name])
+        for _, hazard in self.table.values():
+            if name in hazard.parameters:
+                return hazard.parameters[name].default
+        return undeclared(name)
 
     def parameters_of(self, hazard: Hazard) -> Mapping[str, Any]:
         """The values of a hazard's parameters: settled, from the change file, from the profile, or the default.

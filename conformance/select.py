@@ -98,8 +98,8 @@ def select(
             msg = f"{profile.file}: hazards: there is no hazard {hazard_id!r}{hint}"
             raise InvalidDocument(msg)
         check, hazard = table[hazard_id]
-        if hazard.situation is not situation:
-            reason = f"it is looked for with --situation {hazard.situation}"
+        if situation not in hazard.situations:
+            reason = f"it is looked for with --situation {' or '.join(hazard.situations)}"
             not_applicable.append(LeftOut(hazard.id, reason))
             continue
         if not any(side in change.examine for side in _sides(check, hazard)):

@@ -28,7 +28,7 @@ __all__ = ["Every", "Fact", "InvalidFact", "Members", "cluster_fact", "every", "
 Kind = Literal["host", "cluster", "fleet"]
 
 #: Names that every check and fact may ask for without anything being read.
-BUILT_IN: Final = ("subject", "upgrade", "parameters", "host")
+BUILT_IN: Final = ("subject", "upgrade", "parameters", "situation", "host")
 
 
 class InvalidFact(TypeError):

@@ -21,6 +21,8 @@ __all__ = ["AnswerOf", "Closure", "Facts", "Planned", "fixture_needs", "place_of
 
 #: Looks a stored answer up: subject name, key of the read.
 AnswerOf = Callable[[str, str], Answer | None]
+#: The written value of a parameter by its name.
+Parameters = Callable[[str], str]
 Read = HostRead | ClusterRead
 
 _PYTEST_OWN: Final = ("request",)
@@ -32,6 +34,25 @@ class Planned:
 
     subject: str
     read: Read
+
+
+def undeclared(name: str) -> str:
+    """For packs whose reads have no parameters.
+
+    :raises InvalidFact: always.
+    """
+    msg = f"a read needs the parameter {name!r}, which no check declares"
+    raise InvalidFact(msg)
+
+
+def bound(read: Read, parameter: Parameters) -> Read:
+    """The read with its parameters filled in.
+
+    :raises InvalidFact: one of them is declared by no check.
+    """
+    if isinstance(read, HostRead) and read.parameters:
+        return read.bind({name: parameter(name) for name in read.parameters})
+    return read
 
 
 def place_of(fact: Fact, subject: Subject, inventory: Inventory) -> Subject:
@@ -77,9 +98,15 @@ def fixture_needs(fixture: Any) -> tuple[str, ...]:
 class Closure:
     """Walks from names to the reads behind them, through every layer."""
 
-    def __init__(self, inventory: Inventory, scope_of_module: Callable[[str], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        scope_of_module: Callable[[str], Mapping[str, Any]],
+        parameter: Parameters = undeclared,
+    ) -> None:
         self._inventory = inventory
         self._scope_of = scope_of_module
+        self._parameter = parameter
         self._known: dict[tuple[int, str], tuple[Planned, ...]] = {}
 
     def reads(self, names: Iterable[str], scope: Mapping[str, Any], subject: Subject) -> Iterator[Planned]:
@@ -118,7 +145,7 @@ class Closure:
                 continue
             if isinstance(source, Named):
                 yield Planned(asked.name, source.over)
-            yield Planned(asked.name, source)
+            yield Planned(asked.name, bound(source, self._parameter))
         yield from self.reads(fact.needs, self._scope_of(fact.module), place)
 
 
@@ -146,10 +173,15 @@ class Facts:
     """The values of facts, made from stored answers, each once."""
 
     def __init__(
-        self, inventory: Inventory, answer_of: AnswerOf, scope_of_module: Callable[[str], Mapping[str, Any]]
+        self,
+        inventory: Inventory,
+        answer_of: AnswerOf,
+        scope_of_module: Callable[[str], Mapping[str, Any]],
+        parameter: Parameters = undeclared,
     ) -> None:
         self._inventory = inventory
         self._answer_of = answer_of
+        self._parameter = parameter
         self._scope_of = scope_of_module
         self._values: dict[tuple[int, str], Any] = {}
         self._failures: dict[tuple[int, str], Unreadable | NotApplicable] = {}
@@ -212,6 +244,7 @@ class Facts:
         if isinstance(source, Every):
             return self._members(source, place)
         asked = asked_of(source, place, self._inventory)
+        source = bound(source, self._parameter)
         answer = self._answer_of(asked.name, source.key)
         if answer is None:
             reason = f"`{source.key}` was not read: it is not in this snapshot; gather again"

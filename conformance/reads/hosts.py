@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from conformance.answers import Answer, Unreadable
@@ -31,6 +31,7 @@ DEFAULT_LIMIT: Final = 1_048_576
 
 _ABSENT: Final = re.compile(r"(No such file or directory|Not a directory)\s*$", re.MULTILINE)
 _PATTERN: Final = re.compile(r"([\w.*?\[\]@:+-]+/)?[\w.*?\[\]@:+-]+")
+_PLACEHOLDER: Final = re.compile(r"\{\{([a-z0-9]+(?:-[a-z0-9]+)*)\}\}")
 _PLAIN_WORDS: Final = re.compile(r"[^\s\\'\"$`|&;<>()*?\[\]{}~#!]+(\s+[^\s\\'\"$`|&;<>()*?\[\]{}~#!]+)*")
 
 
@@ -53,6 +54,15 @@ class HostRead:
     def key(self) -> str:
         """The name of the read in plans and snapshots; the same read always has the same key."""
         raise NotImplementedError
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters that must be filled in before it can be run; see `bind`."""
+        return ()
+
+    def bind(self, values: Mapping[str, str]) -> HostRead:  # noqa: ARG002 - for those that have parameters
+        """The read with its parameters filled in."""
+        return self
 
     @property
     def words(self) -> tuple[str, ...] | None:
@@ -86,7 +96,8 @@ class Command(HostRead):
     """A command line; the fact receives its standard output as text.
 
     `line` may be a snippet for a POSIX shell unless the read needs root: then it is a program with an absolute path
-    and its arguments, so that the derived sudoers file can name it whole.
+    and its arguments, so that the derived sudoers file can name it whole. ``{{name}}`` in a snippet stands for the
+    value of that parameter, as one quoted word.
     """
 
     line: str
@@ -109,6 +120,15 @@ class Command(HostRead):
     @property
     def key(self) -> str:
         return f"sudo {self.line}" if self.sudo else self.line
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_PLACEHOLDER.findall(self.line)))
+
+    def bind(self, values: Mapping[str, str]) -> Command:
+        if not self.parameters:
+            return self
+        return replace(self, line=_PLACEHOLDER.sub(lambda match: shlex.quote(values[match[1]]), self.line))
 
     @property
     def words(self) -> tuple[str, ...] | None:

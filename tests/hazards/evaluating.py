@@ -67,10 +67,12 @@ def findings(
     upgrade: Any = None,
     parameters: Mapping[str, str] | None = None,
     profile: str | None = None,
+    situation: Situation | None = None,
 ) -> dict[str, Finding]:
     """Subject name -> finding of one hazard.
 
     :param upgrade: ``("1.8.3", "1.9.0")``; None on either side where nobody says. A cluster may have its own.
+    :param situation: the hazard's first one where none is given.
     :param profile: the name of a profile, with its target; else the latest that names the hazard, without.
     """
     hosts, clusters = dict(hosts or {}), dict(clusters or {})
@@ -83,7 +85,7 @@ def findings(
             file=Path("upgrade.yaml"),
         )
         chosen = library().find(profile) if profile else profile_with(hazard)
-        run = Run(chosen, library(), change, _situation(hazard))
+        run = Run(chosen, library(), change, situation or _situation(hazard))
         path = Path(directory, "snapshot.json")
         _gathered(run, hosts, clusters).save(path)
         snapshot = Snapshot.load(path)
@@ -115,7 +117,7 @@ def _situation(hazard: str) -> Situation:
         for check in load_checks(pack):
             for one in check.hazards:
                 if one.id == hazard:
-                    return one.situation
+                    return one.situations[0]
     pytest.fail(f"there is no hazard {hazard}")
 
 

@@ -289,7 +289,7 @@ def test_a_hazard_of_another_situation_is_listed(tmp_path):
         assert {one.hazard for one in run.selection.not_applicable} == {"a", "b", "c"} - {wanted}
         assert run.selection.known == 3
         for left in run.selection.not_applicable:
-            assert left.reason == f"it is looked for with --situation {run.table[left.hazard][1].situation}"
+            assert left.reason == f"it is looked for with --situation {run.table[left.hazard][1].situations[0]}"
 
 
 def test_a_hazard_that_no_check_decides_is_refused(tmp_path):
@@ -326,3 +326,10 @@ def test_cases_are_those_of_the_settled_change(tmp_path):
     run.change = replace(run.change, hosts={"n2": Host("n2", "n2")})
     run.settle()
     assert list(told(run)) == ["n2"]
+
+
+def test_a_hazard_of_two_situations_is_looked_for_in_both(tmp_path):
+    both = check("a", body="assert situation is STUCK", names="situation", situation="(BEFORE, STUCK)")
+    for situation, wanted in (("before", 1), ("stuck", 1), ("repair", 0)):
+        run = selected(tmp_path / situation, both, hosts=("n1",), situation=situation)
+        assert len(run.selection.cases) == wanted
