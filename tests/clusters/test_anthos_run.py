@@ -176,6 +176,7 @@ class TestTroubledFleet:
         assert (read["newer"], read["older"], read["mended"]) == ("1.9.1", "1.7.5", "1.11.2")
         assert {one["to"] for one in run.report["upgrades"].values()} == {"1.9"}
 
+    @pytest.mark.real("abm-maintenance-annotation")
     def test_annotated_machines_are_a_finding_of_their_user_cluster(self, run: Result) -> None:
         found = run.finding(MAINTENANCE, "store-1")
         assert found["outcome"] == "hazard"
@@ -226,11 +227,13 @@ class TestTroubledFleet:
         assert found["outcome"] == outcome, found
         assert says in found["message"]
 
+    @pytest.mark.real("abm-kubeconfig-secret-overwritten")
     def test_the_remedy_of_an_overwritten_secret_names_it(self, run: Result) -> None:
         remedy = run.finding(SECRET, "store-2")["remedy"]
         assert "delete secret -n cluster-store-2 store-2-kubeconfig" in remedy
         assert "bmctl-workspace/store-2/store-2-kubeconfig" in remedy
 
+    @pytest.mark.real("k8s-kubelet-dead-connection")
     def test_kubelets_are_told_apart(self, run: Result) -> None:
         found = run.finding(KUBELET, "prod-admin")
         assert (found["outcome"], found["severity"]) == ("warning", "warning")
@@ -388,6 +391,7 @@ def addresses(addressed: ControlPlane, place: Path) -> Result:
 class TestAddresses:
     """Ranges that meet across clusters, within one, and those that only seem to."""
 
+    @pytest.mark.real("abm-cluster-ip-overlap")
     def test_exactly_what_meets_is_found(self, addresses: Result) -> None:
         assert addresses.finding(OVERLAP, "fleet")["outcome"] == "hazard"
         assert said(addresses) == {
@@ -456,6 +460,7 @@ class TestAddresses:
         assert found["outcome"] == "unknown"
         assert "NodePool of nowhere" in found["message"]
 
+    @pytest.mark.real("abm-bootstrap-cidr-overlap")
     def test_bootstrap_ranges_of_the_change_file(self, addressed: ControlPlane, place: Path) -> None:
         given = {"bootstrap-pod-cidr": "198.51.100.0/30", "bootstrap-service-cidr": "192.0.2.0/28"}
         run = self.desired(addressed, place, EAST, parameters=given)

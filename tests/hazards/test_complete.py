@@ -1,18 +1,14 @@
 """Every hazard of every shipped profile is proven in all four ways, and no proof is about a hazard that is none."""
 
-import importlib
-from pathlib import Path
-
 import pytest
 
 from conformance.packs import load_checks
 from conformance.select import checks_by_hazard
 from tests.hazards.evaluating import library, shipped
 from tests.hazards.proofs import KINDS, PROVEN
+from tests.hazards.reference import import_proofs
 
-for _module in sorted(Path(__file__).parent.glob("test_*.py")):
-    if _module != Path(__file__):
-        importlib.import_module(f"tests.hazards.{_module.stem}")
+import_proofs()
 
 REGISTERED = sorted(checks_by_hazard(check for pack in library().packs for check in load_checks(pack)))
 

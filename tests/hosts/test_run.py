@@ -70,6 +70,7 @@ def all_hosts(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 class TestLinuxNode:
+    @pytest.mark.real("os-tmp-noexec", "os-kernel-too-old", "os-centos-repos")
     def test_finds_what_is_wrong_and_nothing_else(self, lab: Lab, all_hosts: Result) -> None:
         wanted = {(hazard, host): "clear" for hazard in LINUX for host in (*lab.hosts, *LOGINS)}
         wanted.update({(LINUX[2], host): "not-applicable" for host in (*lab.hosts, *LOGINS)})
@@ -108,6 +109,7 @@ def test_a_healthy_host_alone_is_a_go(lab: Lab, tmp_path: Path) -> None:
 
 
 class TestCgroups:
+    @pytest.mark.real("k8s-cgroup-v1")
     def test_kubernetes_1_35_needs_cgroup_v2(self, lab: Lab, tmp_path: Path) -> None:
         file = change(tmp_path, lab, "kubernetes-1.35", v1="worker", v2="control-plane", hybrid="worker")
         run = preflight("--change", file, "--examine=hosts", cwd=tmp_path)
@@ -127,6 +129,7 @@ class TestCgroups:
         assert run.on("permitted")["k8s-cgroup-v1"] == "clear", run
         assert (run.code, run.report["verdict"]) == (0, "go"), run
 
+    @pytest.mark.real("abm-cgroup-v2")
     def test_bare_metal_1_6_needs_cgroup_v1(self, lab: Lab, tmp_path: Path) -> None:
         hosts = {"v1": "worker", "v2": "control-plane", "hybrid": "worker", "debian": "workstation"}
         run = preflight(
@@ -146,6 +149,21 @@ class TestCgroups:
         ]
         assert (run.code, run.report["verdict"]) == (0, "go"), run
 
+    @pytest.mark.real("abm-tmp-noexec", "abm-centos-repos", "abm-kernel-too-old")
+    def test_bare_metal_finds_what_is_a_hazard_anywhere_under_its_own_ids(self, lab: Lab, tmp_path: Path) -> None:
+        hosts = {"noexec": "workstation", "centos": "worker", "oldkernel": "control-plane"}
+        file = change(tmp_path, lab, "anthos-bare-metal-1.8", **hosts)
+        run = preflight("--change", file, "--examine=hosts", "--upgrade-to=1.8.1", cwd=tmp_path)
+        wrong = {
+            ("abm-tmp-noexec", "noexec"): "hazard",
+            ("abm-centos-repos", "centos"): "hazard",
+            ("abm-kernel-too-old", "oldkernel"): "hazard",
+        }
+        mine = {hazard for hazard, _ in wrong}
+        found = {key: said for key, said in run.outcomes.items() if key[0] in mine and said == "hazard"}
+        assert found == wrong
+        assert run.code == 1
+
     def test_what_only_clusters_tell_is_not_examined(self, lab: Lab, tmp_path: Path) -> None:
         file = change(tmp_path, lab, "anthos-bare-metal-1.9", v1="worker", debian="workstation")
         run = preflight("--change", file, "--examine=hosts", cwd=tmp_path)
@@ -155,6 +173,7 @@ class TestCgroups:
         assert (run.code, run.report["verdict"]) == (0, "go"), run
 
 
+@pytest.mark.real("os-tmp-noexec")
 def test_what_comes_back_at_the_next_boot_is_a_warning(more: Lab, tmp_path: Path) -> None:
     with more.entered():
         args = ("--profile", "linux-node", "--hosts=fstab,unit", f"--ssh-config={more.ssh_config}")
