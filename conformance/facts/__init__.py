@@ -2,12 +2,15 @@
 
 from typing import Final
 
-from conformance.facts import kubernetes, linux
+from conformance.facts import cluster_api, kubernetes, linux
 from conformance.facts.declare import Every, Fact, Members, cluster_fact, every, fleet_fact, host_fact
 
 __all__ = ["SHARED", "Every", "Fact", "Members", "cluster_fact", "every", "fleet_fact", "host_fact"]
 
 #: The facts of every platform by name.
 SHARED: Final = {
-    value.name: value for module in (linux, kubernetes) for value in vars(module).values() if isinstance(value, Fact)
+    value.name: value
+    for module in (linux, kubernetes, cluster_api)
+    for value in vars(module).values()
+    if isinstance(value, Fact)
 }
