@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import __version__
 from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, judge
+from conformance.hazards import Severity
 from conformance.run import now_text
 from conformance.select import upgrades_of
 from conformance.waivers import Waiver, complaints
@@ -31,13 +32,14 @@ def examine(
 
     :param found: hazard and subject -> the finding.
     :param now: the moment that decides whether a waiver has expired.
-    :param strict: warnings and waivers unmatched or expired count as hazards.
+    :param strict: warnings and waivers unmatched, expired or too broad count as hazards.
     :param stopped: the session ended before all items had run (``-x``, an interrupt).
     """
     findings = tuple(sorted(found.values(), key=lambda one: one.rank))
     missing = _not_run(run, found, stopped=stopped)
     not_examined = (*run.selection.not_examined, *missing)
-    loud = complaints(waivers, findings, now)
+    blockers = {name for name, (_, hazard) in run.table.items() if hazard.severity is Severity.BLOCKER}
+    loud = complaints(waivers, findings, now, blockers)
     verdict, reasons = judge(findings, not_examined, strict=strict, loud=len(loud))
     snapshot = run.snapshot
     return Examination(

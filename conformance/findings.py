@@ -194,7 +194,7 @@ def judge(
         number = counts[Outcome.WARNING]
         reasons.append(f"{number} {_plural(number, 'warning')}, which --strict counts as hazards")
     if strict and loud:
-        reasons.append(f"{loud} {_plural(loud, 'waiver')} unmatched or expired, which --strict counts as hazards")
+        reasons.append(f"{loud} {_plural(loud, 'waiver')} unmatched, expired or too broad, which --strict counts as hazards")
     if reasons:
         return Verdict.NO_GO, tuple(reasons + _open_ends(counts, missing))
     open_ends = _open_ends(counts, missing)

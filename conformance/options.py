@@ -15,7 +15,7 @@ _GROUP: Final = "preflight: conformance checks for Kubernetes platform upgrades"
 def add_options(parser: pytest.Parser) -> None:
     """Declare the options. ``--hosts``, ``--ssh-config`` and others are testinfra's own, read by us.
 
-    So is pytest's own ``--strict``: with a profile, warnings and waivers unmatched or expired count as hazards.
+    So is pytest's own ``--strict``: with a profile, warnings and waivers unmatched, expired or too broad count as hazards.
     """
     group = parser.getgroup("preflight", _GROUP)
     option = group.addoption

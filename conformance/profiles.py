@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from conformance.change import expanded, version_of
+from conformance.change import expanded, scalar, version_of
 from conformance.documents import Entry, InvalidDocument, load
 from conformance.packs import Pack, builtin_pack, installed_packs, pack_beside
 from conformance.versions import Version
@@ -17,7 +17,7 @@ __all__ = ["Library", "Profile", "UnknownProfile"]
 
 _KEYS: Final = (
     *("title", "platform", "extends", "abstract", "target", "source-version", "discover"),
-    *("hazards", "without", "parameters"),
+    *("hazards", "without", "parameters", "never-waived", "longest-waiver-days"),
 )
 
 
@@ -40,6 +40,9 @@ class Profile:
     #: Name of the cluster fact that lists the clusters which this one manages.
     discover: str | None = None
     parameters: Mapping[str, Entry] = field(default_factory=dict)
+    #: Hazards that nobody can waive, and how many days ahead a waiver may expire at most; None is any.
+    never_waived: tuple[str, ...] = ()
+    longest_waiver_days: int | None = None
     #: Only a base for others: not offered to people.
     abstract: bool = False
 
@@ -126,6 +129,8 @@ class Library:
             source_version=inherited("source-version", "source_version"),
             discover=inherited("discover", "discover"),
             parameters=parameters,
+            never_waived=_never_waived(top["never-waived"], bases, hazards),
+            longest_waiver_days=_days(top["longest-waiver-days"], bases),
             abstract=top["abstract"].flag(default=False),
         )
 
@@ -139,6 +144,26 @@ class Library:
             close = difflib.get_close_matches(name, self._files, n=1)
             entry.fail(f"there is no profile {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
         return self._load(base, below)
+
+
+def _never_waived(entry: Entry, bases: Iterable[Profile], hazards: list[str]) -> tuple[str, ...]:
+    """The hazards that nobody can waive: a profile can add to those of its bases, and take none away."""
+    for one in entry.each():
+        if one.text() not in hazards:
+            one.fail(f"{one.text()!r} is no hazard of this profile")
+    named = [*(hazard for base in bases for hazard in base.never_waived), *(one.text() for one in entry.each())]
+    return tuple(dict.fromkeys(one for one in named if one in hazards))
+
+
+def _days(entry: Entry, bases: Iterable[Profile]) -> int | None:
+    """The shortest of all limits, its bases' included."""
+    limits = [base.longest_waiver_days for base in bases if base.longest_waiver_days is not None]
+    if entry.value is not None:
+        text = scalar(entry)
+        if not text.isdecimal() or int(text) < 1:
+            entry.fail(f"{text!r} is no number of days; expected such as 90")
+        limits.append(int(text))
+    return min(limits, default=None)
 
 
 def _one_or_more(entry: Entry) -> list[Entry]:

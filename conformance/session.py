@@ -58,7 +58,7 @@ class Session:
     def _waivers(self) -> list[Any]:
         path = self.run.change.waivers
         try:
-            return load_waivers(path, self.run.table) if path else []
+            return load_waivers(path, self.run.table, self.run.profile, self.now) if path else []
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
 

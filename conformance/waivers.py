@@ -6,11 +6,12 @@ import difflib
 import fnmatch
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from conformance.documents import Entry, load
 from conformance.findings import Finding, Outcome
+from conformance.profiles import Profile
 
 __all__ = ["Waiver", "complaints", "load_waivers", "waive"]
 
@@ -32,6 +33,11 @@ class Waiver:
         named = self.subject == finding.subject or fnmatch.fnmatchcase(finding.subject, self.subject)
         return named and self.hazard == finding.hazard
 
+    @property
+    def is_broad(self) -> bool:
+        """Whether its glob names nobody: ``*`` and the like match whatever there is."""
+        return bool(self.subject) and not self.subject.strip("*?")
+
     def as_text(self) -> dict[str, str]:
         """What reports say of it."""
         return {
@@ -43,15 +49,35 @@ class Waiver:
         }
 
 
-def load_waivers(path: Path, known: Collection[str]) -> list[Waiver]:
+def load_waivers(
+    path: Path, known: Collection[str], profile: Profile | None = None, now: datetime | None = None
+) -> list[Waiver]:
     """Read and validate a waivers file.
 
     :param known: the ids of all hazards that there are.
-    :raises InvalidDocument: it is malformed, incomplete, or names an unknown hazard.
+    :param profile: whose hazards that nobody can waive, and whose longest lifetime as of `now`, bind the waivers.
+    :raises InvalidDocument: it is malformed, incomplete, names an unknown hazard, or asks for what the profile forbids.
     """
     top = load(path)
     top.keys(("waivers",), required=("waivers",))
-    return [_waiver(entry, known) for entry in top["waivers"].each()]
+    waivers = []
+    for entry in top["waivers"].each():
+        waivers.append(_waiver(entry, known))
+        if profile is not None and now is not None:
+            _bind(entry, waivers[-1], profile, now)
+    return waivers
+
+
+def _bind(entry: Entry, waiver: Waiver, profile: Profile, now: datetime) -> None:
+    if waiver.hazard in profile.never_waived:
+        entry["hazard"].fail(f"profile {profile.name} lets nobody waive {waiver.hazard}: take the waiver out")
+    days = profile.longest_waiver_days
+    if days is not None and waiver.expires > now + timedelta(days=days):
+        latest = (now + timedelta(days=days)).isoformat(timespec="minutes")
+        entry["expires"].fail(
+            f"{waiver.expires.isoformat()} is more than {days} days ahead, the longest that profile {profile.name} "
+            f"allows: expected {latest} at the latest"
+        )
 
 
 def _waiver(entry: Entry, known: Collection[str]) -> Waiver:
@@ -94,14 +120,22 @@ def waive(finding: Finding, waivers: Iterable[Waiver], now: datetime) -> Finding
     return replace(finding, notes=(*finding.notes, *expired))
 
 
-def complaints(waivers: Iterable[Waiver], findings: Iterable[Finding], now: datetime) -> tuple[str, ...]:
-    """What must be said loudly: waivers that have expired, and waivers that match no finding."""
+def complaints(
+    waivers: Iterable[Waiver], findings: Iterable[Finding], now: datetime, blockers: Collection[str] = ()
+) -> tuple[str, ...]:
+    """What must be said loudly: waivers that have expired, that match no finding, or whose glob names nobody.
+
+    :param blockers: the hazards that a waiver for just anybody must not accept in silence.
+    """
     decided = [one for one in findings if one.outcome in (Outcome.HAZARD, Outcome.WARNING, Outcome.WAIVED)]
     loud = []
     for one in waivers:
         name = f"waiver of {one.hazard} for {one.subject} ({one.owner})"
         if one.expires <= now:
             loud.append(f"{name} expired on {one.expires.isoformat()}: it waives nothing")
-        elif not any(one.matches(finding) for finding in decided):
+            continue
+        if not any(one.matches(finding) for finding in decided):
             loud.append(f"{name} matches no finding: remove it, or mend its hazard or subject")
+        if one.is_broad and one.hazard in blockers:
+            loud.append(f"{name} accepts a blocker on every subject there is or will be: name the subjects")
     return tuple(loud)

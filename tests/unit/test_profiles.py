@@ -137,3 +137,27 @@ def test_every_shipped_profile_can_be_chosen():
         assert one.title != one.name
         assert one.platform
         assert one.name == "linux-node" or one.target is not None
+
+
+def test_what_nobody_can_waive_is_taken_over_and_added_to(library):
+    base = "hazards: [a, b, c]\nnever-waived: [a]\nlongest-waiver-days: 90\ntarget: '1'\n"
+    assert library(base=base).find("base").never_waived == ("a",)
+    found = library(base=base, top="extends: base\nnever-waived: [b]\nlongest-waiver-days: 365\n").find("top")
+    assert (found.never_waived, found.longest_waiver_days) == (("a", "b"), 90)
+    found = library(base=base, top="extends: base\nwithout: [a]\nlongest-waiver-days: 30\n").find("top")
+    assert (found.never_waived, found.longest_waiver_days) == ((), 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("never-waived: [z]", r"never-waived\[0\]: 'z' is no hazard of this profile"),
+        ("never-waived: a", "never-waived: expected a list"),
+        ("longest-waiver-days: soon", "longest-waiver-days: 'soon' is no number of days"),
+        ("longest-waiver-days: 0", "longest-waiver-days: '0' is no number of days"),
+        ("longest-waiver-days: 1.5", "longest-waiver-days: '1.5' is no number of days"),
+    ],
+)
+def test_limits_of_waivers_that_are_wrong(library, text, says):
+    with pytest.raises(InvalidDocument, match=says):
+        library(p=f"hazards: [a]\n{text}\n").find("p")

@@ -7,6 +7,7 @@ import pytest
 from conformance.documents import InvalidDocument
 from conformance.findings import Finding, Outcome
 from conformance.hazards import Severity
+from conformance.profiles import Profile
 from conformance.waivers import complaints, load_waivers, waive
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -150,3 +151,43 @@ def test_a_date_as_yaml_writes_it_stays_a_time(load):
     (waiver,) = load(text=text)
     assert waiver.expires.utcoffset() == timedelta(hours=1)
     assert load(text="waivers: []") == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "hazard", "loud"),
+    [
+        ("*", "abm-tmp-noexec", True),
+        ("**", "abm-tmp-noexec", True),
+        ("?*", "abm-tmp-noexec", True),
+        ("*", "abm-cgroup-v2", False),  # no blocker, here
+        ("wk-*", "abm-tmp-noexec", False),
+        ("*-1", "abm-tmp-noexec", False),
+    ],
+)
+def test_a_blocker_waived_for_just_anybody_is_said(load, subject, hazard, loud):
+    waivers = load({**WAIVER, "subject": subject, "hazard": hazard})
+    waived = waive(finding(hazard=hazard), waivers, NOW)
+    assert waived.outcome is Outcome.WAIVED
+    said = complaints(waivers, [waived], NOW, {"abm-tmp-noexec"})
+    assert bool(said) is loud
+    assert all("every subject there is or will be" in one and "abm-tmp-noexec" in one for one in said)
+
+
+def bound(tmp_path, profile, **waiver):
+    import json
+
+    path = tmp_path / "waivers.yaml"
+    path.write_text(json.dumps({"waivers": [{**WAIVER, **waiver}]}))
+    return load_waivers(path, KNOWN, Profile("p", "P", path, KNOWN, **profile), NOW)
+
+
+def test_what_the_profile_lets_nobody_waive_is_a_usage_error(tmp_path):
+    with pytest.raises(InvalidDocument, match=r"waivers\[0\]\.hazard: profile p lets nobody waive abm-tmp-noexec"):
+        bound(tmp_path, {"never_waived": ("abm-tmp-noexec",)})
+    assert bound(tmp_path, {"never_waived": ("abm-cgroup-v2",)})
+
+
+def test_a_waiver_for_longer_than_the_profile_allows_is_a_usage_error(tmp_path):
+    assert bound(tmp_path, {"longest_waiver_days": 30}, expires="2026-03-31T12:00:00Z")
+    with pytest.raises(InvalidDocument, match=r"waivers\[0\]\.expires: .*more than 30 days ahead.*2026-03-31T12:00"):
+        bound(tmp_path, {"longest_waiver_days": 30}, expires="2026-03-31T12:00:01Z")
