@@ -54,6 +54,12 @@ def add_options(parser: pytest.Parser) -> None:
     )
     option("--waivers", metavar="FILE", help="accepted findings with reason, owner and expiry (YAML)")
     option("--report-dir", metavar="DIR", default="reports", help="where the reports go (default: reports/)")
+    option("--sarif", metavar="FILE", help="also write SARIF, for views that show results beside the files in Git")
+    option(
+        "--policy-report",
+        metavar="FILE",
+        help="also write a ClusterPolicyReport (wgpolicyk8s.io) for you to apply; the suite itself writes to no cluster",
+    )
     option("--list-profiles", action="store_true", help="list the profiles that there are, and stop")
     option("--list-hazards", action="store_true", help="list the hazards (of --profile, or all), and stop")
 

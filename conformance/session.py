@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from conformance.change import Change
 from conformance.findings import Examination, Finding, Outcome
 from conformance.items import CheckFile, CheckItem, finding_of, own_marks
 from conformance.options import make_run
@@ -132,7 +133,8 @@ class Session:
         from conformance.report import discard
 
         directory = Path(self.config.option.report_dir)
-        discard(directory)
+        option = self.config.option
+        discard(directory, *(Path(one) for one in (option.sarif, option.policy_report) if one))
         (directory / "preflight.html").unlink(missing_ok=True)
 
     def hand_over(self, workerinput: dict[str, Any]) -> None:
@@ -235,7 +237,7 @@ class Session:
             stopped=stopped,
         )
         try:
-            self.written = write_all(self.examination, Path(self.config.option.report_dir))
+            self.written = write_all(self.examination, Path(self.config.option.report_dir), self._other_forms())
         except ReportNotWritten as error:
             self.config.issue_config_time_warning(pytest.PytestWarning(str(error)), stacklevel=2)
             return int(pytest.ExitCode.INTERNAL_ERROR)
@@ -244,6 +246,20 @@ class Session:
         if self._others and status == pytest.ExitCode.TESTS_FAILED:
             return status
         return {"go": 0, "no-go": 1}.get(self.examination.verdict.value, INCOMPLETE)
+
+    def _other_forms(self) -> dict[Path, list[str]]:
+        """The forms that were asked for by name: path -> text."""
+        option, examination = self.config.option, self.examination
+        made: dict[Path, list[str]] = {}
+        if examination is not None and option.sarif:
+            from conformance.report.sarif import to_sarif
+
+            made[Path(option.sarif)] = [to_sarif(examination, _files_of(self.run.change))]
+        if examination is not None and option.policy_report:
+            from conformance.report.policy_report import to_policy_report
+
+            made[Path(option.policy_report)] = [to_policy_report(examination)]
+        return made
 
     def _hush(self) -> None:
         """Where all that failed are checks, let our summary stand for pytest's lists of failures, unless asked for."""
@@ -277,6 +293,18 @@ class Session:
         from conformance.report.html import style, verdict_block
 
         return f"<style>{style()}</style>{verdict_block(self.examination)}" if self.examination else ""
+
+
+def _files_of(change: Change) -> dict[str, list[str]]:
+    """Subject -> the files in reach of this directory that describe it; "" for all others: the change file."""
+
+    def within(*paths: Path | None) -> list[str]:
+        real = [one.resolve() for one in paths if one is not None]
+        here = Path.cwd().resolve()
+        return [one.relative_to(here).as_posix() for one in real if one.is_relative_to(here)]
+
+    found = {name: within(*one.desired) for name, one in change.clusters.items()}
+    return {**found, "": within(change.file)}
 
 
 def _brief(finding: Finding) -> dict[str, str]:

@@ -54,16 +54,16 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
 
 
-def discard(directory: Path) -> None:
+def discard(directory: Path, *others: Path) -> None:
     """Remove the reports of an earlier run, so that one that ends early leaves no old verdict behind.
 
+    :param others: reports outside of the directory.
     :raises ReportNotWritten: one is there and cannot be removed.
     """
-    for name in NAMES:
-        path = directory / name
+    for path in (*(directory / name for name in NAMES), *others):
         try:
             path.unlink(missing_ok=True)
         except NotADirectoryError:
-            return
+            continue
         except OSError as error:
             raise ReportNotWritten(path, error) from error
