@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from conformance import __version__
+from conformance.comparison import Earlier, compare
 from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, judge
 from conformance.hazards import Severity
 from conformance.run import now_text
@@ -27,6 +28,7 @@ def examine(
     *,
     strict: bool,
     stopped: bool,
+    earlier: Earlier | None = None,
 ) -> Examination:
     """Everything that the reports say.
 
@@ -34,6 +36,7 @@ def examine(
     :param now: the moment that decides whether a waiver has expired.
     :param strict: warnings and waivers unmatched, expired or too broad count as hazards.
     :param stopped: the session ended before all items had run (``-x``, an interrupt).
+    :param earlier: the report of an earlier run to compare with.
     """
     findings = tuple(sorted(found.values(), key=lambda one: one.rank))
     missing = _not_run(run, found, stopped=stopped)
@@ -57,6 +60,7 @@ def examine(
         warnings=(*loud, *_unverified(run)),
         gather={"from_snapshot": run.replay, "finished": snapshot.finished, "subjects": snapshot.notes},
         suite=__version__,
+        comparison=compare(earlier, findings) if earlier else None,
     )
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from conformance.hazards import Severity
+
+if TYPE_CHECKING:
+    from conformance.comparison import Comparison
 
 __all__ = ["ORDER", "Coverage", "Evidence", "Examination", "Finding", "LeftOut", "Outcome", "Verdict", "judge"]
 
@@ -169,6 +172,8 @@ class Examination:
     gather: Mapping[str, Any] = field(default_factory=dict)
     suite: str = ""
     title: str = ""
+    #: What has changed since an earlier run, where one was given (``--compare``).
+    comparison: Comparison | None = None
 
     def count(self, outcome: Outcome) -> int:
         """How many findings have an outcome."""
@@ -194,7 +199,9 @@ def judge(
         number = counts[Outcome.WARNING]
         reasons.append(f"{number} {_plural(number, 'warning')}, which --strict counts as hazards")
     if strict and loud:
-        reasons.append(f"{loud} {_plural(loud, 'waiver')} unmatched, expired or too broad, which --strict counts as hazards")
+        reasons.append(
+            f"{loud} {_plural(loud, 'waiver')} unmatched, expired or too broad, which --strict counts as hazards"
+        )
     if reasons:
         return Verdict.NO_GO, tuple(reasons + _open_ends(counts, missing))
     open_ends = _open_ends(counts, missing)

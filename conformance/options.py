@@ -54,6 +54,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     option("--waivers", metavar="FILE", help="accepted findings with reason, owner and expiry (YAML)")
     option("--report-dir", metavar="DIR", default="reports", help="where the reports go (default: reports/)")
+    option("--compare", metavar="FILE", help="tell what has changed since an earlier run: its preflight.json")
     option("--sarif", metavar="FILE", help="also write SARIF, for views that show results beside the files in Git")
     option(
         "--policy-report",

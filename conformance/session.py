@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from conformance.change import Change
+from conformance.comparison import Earlier, load_earlier
 from conformance.findings import Examination, Finding, Outcome
 from conformance.items import CheckFile, CheckItem, finding_of, own_marks
 from conformance.options import make_run
@@ -41,6 +42,7 @@ class Session:
         handed: dict[str, Any] = getattr(config, "workerinput", {})
         self.now = datetime.fromisoformat(handed["preflight_now"]) if self.worker else datetime.now(UTC)
         self.waivers = self._waivers()
+        self.earlier = self._earlier()
         self.findings: dict[tuple[str, str], Finding] = {}
         self.examination: Examination | None = None
         self.written: list[Path] = []
@@ -60,6 +62,14 @@ class Session:
         path = self.run.change.waivers
         try:
             return load_waivers(path, self.run.table, self.run.profile, self.now) if path else []
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def _earlier(self) -> Earlier | None:
+        path = None if self.worker else self.config.getoption("--compare")
+        try:
+            # Read now: this run's own reports may take its place.
+            return load_earlier(Path(path)) if path else None
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -235,6 +245,7 @@ class Session:
             self.now,
             strict=bool(self.config.getoption("strict", default=False)),
             stopped=stopped,
+            earlier=self.earlier,
         )
         try:
             self.written = write_all(self.examination, Path(self.config.option.report_dir), self._other_forms())

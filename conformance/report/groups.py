@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conformance.findings import Evidence, Examination, Finding, LeftOut, Outcome
 from conformance.hazards import Severity
+
+if TYPE_CHECKING:
+    from conformance.comparison import Changed, Comparison
 
 __all__ = [
     "LABELS",
@@ -22,6 +25,8 @@ __all__ = [
     "Waived",
     "beyond",
     "by_hazard",
+    "by_name",
+    "compared",
     "counts",
     "left_out",
     "not_applicable",
@@ -219,6 +224,25 @@ def waivers(examination: Examination) -> list[Waived]:
         if one.outcome is Outcome.WAIVED:
             used.setdefault((one.hazard, tuple(sorted((one.waiver or {}).items()))), []).append(one.subject)
     return [Waived(hazard, tuple(subjects), dict(waiver)) for (hazard, waiver), subjects in used.items()]
+
+
+def compared(one: Comparison) -> str:
+    """The numbers of a comparison in a sentence."""
+    return (
+        f"Compared with {one.earlier.file} ({one.earlier.profile}, {one.earlier.verdict}, {one.earlier.finished}): "
+        f"{len(one.new):,} new, {len(one.gone):,} gone, {one.still:,} as before, "
+        f"{len(one.not_examined):,} not examined again"
+    )
+
+
+def by_name(changed: Iterable[Changed]) -> list[tuple[str, list[str]]]:
+    """Hazard and, where they differ, its outcomes -> the subjects on which it changed."""
+    named: dict[str, list[str]] = {}
+    for one in changed:
+        named.setdefault(
+            f"{one.hazard} ({one.before or 'not looked for'}, now {one.now or 'not looked for'})", []
+        ).append(one.subject)
+    return list(named.items())
 
 
 def upgrade(examination: Examination) -> tuple[str | None, str | None]:

@@ -51,6 +51,7 @@ def verdict_block(examination: Examination) -> str:
     parts = [
         f'<div class="preflight preflight-{examination.verdict.value}">',
         *_verdict(examination),
+        *_compared(examination),
         *_hazards(examination, Outcome.HAZARD, "What blocks"),
         *_hazards(examination, Outcome.WARNING, "Warnings"),
         *_hazards(examination, Outcome.WAIVED, "Waived"),
@@ -87,6 +88,20 @@ def _verdict(examination: Examination) -> Iterator[str]:
         for one in used:
             yield f"<li>Waived: <code>{_text(one.hazard)}</code> on {_names(one.subjects)}, {_waiver(one.waiver)}</li>"
         yield "</ul>"
+
+
+def _compared(examination: Examination) -> Iterator[str]:
+    one = examination.comparison
+    if one is None:
+        return
+    yield f"<h2>Since the earlier run</h2><p>{_text(groups.compared(one))}</p>"
+    told = [
+        f"<li>{label}: {_text(hazard)} on {_names(subjects)}</li>"
+        for label, changed in (("new", one.new), ("gone", one.gone), ("not examined again", one.not_examined))
+        for hazard, subjects in groups.by_name(changed)
+    ]
+    if told:
+        yield f"<ul>{''.join(told)}</ul>"
 
 
 def _hazards(examination: Examination, outcome: Outcome, heading: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ def to_markdown(examination: Examination) -> str:
     """The examination as Markdown: the verdict, what leads to it, and what was and was not looked at."""
     parts = [
         *_verdict(examination),
+        *_compared(examination),
         *_hazards(examination, Outcome.HAZARD, "What blocks"),
         *_unknown(examination),
         *_hazards(examination, Outcome.WARNING, "Warnings"),
@@ -50,6 +51,17 @@ def _verdict(examination: Examination) -> Iterator[str]:
     for used in groups.waivers(examination):
         yield f"- waived: {_text(used.hazard)} on {_names(used.subjects)} - {_waiver(used.waiver)}"
         yield ""
+
+
+def _compared(examination: Examination) -> Iterator[str]:
+    one = examination.comparison
+    if one is None:
+        return
+    yield from ("## Since the earlier run", "", _text(groups.compared(one)), "")
+    for label, changed in (("new", one.new), ("gone", one.gone), ("not examined again", one.not_examined)):
+        for hazard, subjects in groups.by_name(changed):
+            yield f"- {label}: {_text(hazard)} on {_names(subjects)}"
+    yield ""
 
 
 def _hazards(examination: Examination, outcome: Outcome, heading: str) -> Iterator[str]:

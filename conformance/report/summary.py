@@ -69,7 +69,8 @@ def _head(examination: Examination) -> dict[str, Any]:
 
 
 def _tail(examination: Examination) -> dict[str, Any]:
-    return {"gather": _plain(examination.gather)}
+    compared = {"comparison": examination.comparison.to_dict()} if examination.comparison else {}
+    return {**compared, "gather": _plain(examination.gather)}
 
 
 def _left_out(listed: tuple[LeftOut, ...]) -> list[dict[str, str]]:

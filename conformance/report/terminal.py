@@ -59,6 +59,7 @@ class _Writer:
             label = "ADVICE" if hazard.severity is Severity.ADVICE else "WARNING"
             self.hazard(label, hazard, yellow=True)
         self.waived()
+        self.compared()
         self.rest()
         for warning in self.examination.warnings:
             self.text(warning, "WARNING: ", yellow=True, bold=True)
@@ -156,6 +157,17 @@ class _Writer:
             )
         if len(used) > _SUBJECTS:
             self.write_line(f"  {number_of(len(used) - _SUBJECTS, 'more waiver')}, {_MORE}")
+
+    def compared(self) -> None:
+        """What has changed since an earlier run."""
+        one = self.examination.comparison
+        if one is None:
+            return
+        self.write_line("")
+        self.text(groups.compared(one), "", "  ", bold=True)
+        for label, changed in (("new", one.new), ("gone", one.gone), ("not examined again", one.not_examined)):
+            for hazard, subjects in groups.by_name(changed)[:_SUBJECTS]:
+                self.text(f"{label}: {hazard} on {_names(subjects)}", "  ", "    ")
 
     def rest(self) -> None:
         """What asks for nothing: a line each."""

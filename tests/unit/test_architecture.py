@@ -63,7 +63,7 @@ BELOW = {
     "conformance.hazards": {"conformance.versions"},
     "conformance.documents": set(),
     "conformance.reads": {"conformance.answers", "conformance.reads"},
-    "conformance.facts.values": {"conformance.facts.values", "conformance.versions"},
+    "conformance.facts.values": {"conformance.facts.values", "conformance.reads.projection", "conformance.versions"},
     "conformance.facts.declare": {"conformance.answers", "conformance.hazards", "conformance.reads"},
     "conformance.subjects": {"conformance.change", "conformance.documents", "conformance.hazards"},
     "conformance.findings": {"conformance.hazards"},
