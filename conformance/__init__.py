@@ -28,10 +28,25 @@ if TYPE_CHECKING:
         HazardFound,
         Parameter,
         Source,
+        clear,
         found,
         hazard,
     )
-    from conformance.reads import command, desired, file, files, listing, named, path
+    from conformance.reads import (
+        command,
+        desired,
+        environment,
+        file,
+        files,
+        filtered,
+        journal,
+        listing,
+        login_command,
+        named,
+        path,
+        pod_exec,
+        pod_logs,
+    )
     from conformance.run import Member
     from conformance.versions import Specifier, Version
 
@@ -43,9 +58,12 @@ _PLACES: Final = {
     "conformance.hazards": (
         *("ADVICE", "BEFORE", "BLOCKER", "CLUSTER", "CONTROL_PLANE", "FLEET", "HOST", "LOAD_BALANCER", "NODE"),
         *("REPAIR", "STUCK", "WARNING", "WORKER", "WORKSTATION"),
-        *("Document", "HazardFound", "Parameter", "Source", "found", "hazard"),
+        *("Document", "HazardFound", "Parameter", "Source", "clear", "found", "hazard"),
     ),
-    "conformance.reads": ("command", "desired", "file", "files", "listing", "named", "path"),
+    "conformance.reads": (
+        *("command", "desired", "environment", "file", "files", "filtered", "journal", "listing", "login_command"),
+        *("named", "path", "pod_exec", "pod_logs"),
+    ),
     "conformance.run": ("Member",),
     "conformance.versions": ("Specifier", "Version"),
 }
@@ -76,19 +94,26 @@ __all__ = [
     "Specifier",
     "Unreadable",
     "Version",
+    "clear",
     "cluster_fact",
     "command",
     "desired",
+    "environment",
     "every",
     "file",
     "files",
+    "filtered",
     "fleet_fact",
     "found",
     "hazard",
     "host_fact",
+    "journal",
     "listing",
+    "login_command",
     "named",
     "path",
+    "pod_exec",
+    "pod_logs",
 ]
 
 

@@ -61,7 +61,13 @@ def read_desired(paths: Iterable[Path], reads: Iterable[Desired]) -> dict[str, A
     for key, read in wanted.items():
         keep = smallest(merged[key])
         tree = tree_of(keep)
-        kept = [project(one, tree) for one in documents if _is(one, read)] if paths else None
+        found = [one for one in documents if _is(one, read)]
+        try:
+            kept = [read.reduce(one) if read.reduce else project(one, tree) for one in found] if paths else None
+        except Exception as error:
+            # The text may be anything; a reduction that stumbles makes its facts unknown, as it does in a listing.
+            answers[key] = Answer.failed("undecodable", f"`{key}` is not understood ({type(error).__name__})")
+            continue
         answers[key] = Answer(value={"keep": list(keep), "objects": kept})
     return answers
 

@@ -15,6 +15,7 @@ __all__ = ["holder_of"]
 _HELP = {
     "subject": "The host, cluster or fleet that the check looks at.",
     "upgrade": "The versions before and after the upgrade that concerns the subject.",
+    "upgrades": "Cluster name -> the versions before and after its own upgrade, for every cluster that is looked at.",
     "parameters": "The values of the hazard's parameters by name.",
     "situation": "When the run is made: before an upgrade, in a stuck one, around a repair.",
     "host": "testinfra's host: what it is asked is recorded while gathering, and replayed.",

@@ -14,7 +14,7 @@ from conformance.facts.resolve import needs_of
 from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered, HostJob, Progress, SshSettings
 from conformance.gather.jobs import Run as RunCommand
 from conformance.plan import Plan, Rehearsal
-from conformance.reads import HostRead, Listing, Named
+from conformance.reads import HostRead, Listing, Step
 from conformance.reads.projection import covers
 from conformance.run import Run, now_text
 
@@ -92,8 +92,8 @@ def _open(run: Run, name: str, reads: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _listed(run: Run, name: str, reads: tuple[Any, ...]) -> dict[str, Answer]:
     """The listings that steps among the reads range over and that were made already."""
-    found = {one.over.resource: run.snapshot.answer(name, one.over.key) for one in reads if isinstance(one, Named)}
-    return {resource: answer for resource, answer in found.items() if answer is not None}
+    found = {one.over.collection: run.snapshot.answer(name, one.over.key) for one in reads if isinstance(one, Step)}
+    return {collection: answer for collection, answer in found.items() if answer is not None}
 
 
 def _too_narrow(read: Any, answer: Answer) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "WARNING",
     "WORKER",
     "WORKSTATION",
+    "Clear",
     "Document",
     "Hazard",
     "HazardFound",
@@ -34,6 +35,7 @@ __all__ = [
     "Situation",
     "Source",
     "Target",
+    "clear",
     "found",
     "hazard",
     "hazards_of",
@@ -146,6 +148,9 @@ class Hazard:
     #: When it is looked for.
     situations: tuple[Situation, ...] = (BEFORE,)
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    #: Of the fleet: the sides (``hosts``, ``clusters``) that all must be examined; any of those its facts are made from
+    #: where none is named.
+    sides: tuple[str, ...] = ()
     #: Values that this hazard fixes for parameters that its check reads; nobody can set them.
     settled: Mapping[str, Any] = field(default_factory=dict)
 
@@ -159,6 +164,9 @@ class Hazard:
         scopes = {_scope(one) for one in self.on}
         if len(scopes) > 1:
             msg = f"hazard {self.id}: on={[str(one) for one in self.on]} mixes hosts with clusters or the fleet"
+            raise InvalidHazard(msg)
+        if self.sides and (self.scope != "fleet" or not set(self.sides) <= {"hosts", "clusters"}):
+            msg = f"hazard {self.id}: sides={list(self.sides)}: expected hosts, clusters or both, on the fleet"
             raise InvalidHazard(msg)
 
     @property
@@ -197,6 +205,22 @@ def found(
     return HazardFound(message, evidence=tuple(evidence), remedy=remedy, lower=lower)
 
 
+class Clear(Exception):
+    """A check did not find its hazard and has something to say of it. Raised by `clear`; returning says the same silently.
+
+    :param message: what was found instead, or what the result does not cover.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def clear(message: str) -> Clear:
+    """What a check raises when its hazard is not there, and people must know why or how far that goes."""
+    return Clear(message)
+
+
 Check = TypeVar("Check", bound=Callable[..., Any])
 
 
@@ -213,12 +237,15 @@ def hazard(
     fixed: str = "",
     situation: Situation | tuple[Situation, ...] = BEFORE,
     parameters: Mapping[str, Parameter] | None = None,
+    sides: list[str] | tuple[str, ...] = (),
     settled: Mapping[str, Any] | None = None,
 ) -> Callable[[Check], Check]:
     """Declare the hazard that a check decides; repeatable, so that one check can serve several ids.
 
     :param upgrade_from: specifier such as ``>=1.7,<1.9`` over the version before the upgrade; None for any.
     :param upgrade_to: the same over the version after it.
+    :param sides: of the fleet, what cannot be decided without: ``hosts``, ``clusters`` or both. Where ``--examine`` leaves
+        one of them out, the hazard is not examined. Without it any side that its facts are made from will do.
     :param situation: when it is looked for; several where one check serves them, which then may name `situation`.
     :raises InvalidHazard: the declaration cannot work.
     """
@@ -235,6 +262,7 @@ def hazard(
             fixed=fixed,
             situations=(situation,) if isinstance(situation, Situation) else tuple(situation),
             parameters=dict(parameters or {}),
+            sides=tuple(sides),
             settled=dict(settled or {}),
         )
     except InvalidHazard:

@@ -15,7 +15,8 @@ from conformance.evidence import evidence_of
 from conformance.facts.declare import BUILT_IN, Every, Fact
 from conformance.facts.resolve import needs_of
 from conformance.findings import Evidence, Finding, Outcome
-from conformance.hazards import HazardFound, Severity, Target
+from conformance.hazards import Clear, HazardFound, Severity, Target
+from conformance.reads import PodLogs
 
 if TYPE_CHECKING:
     from conformance.run import Run
@@ -86,6 +87,8 @@ class CheckItem(pytest.Function):
     light: bool
     #: File and line of the check, as pytest names them.
     place: tuple[str, int | None]
+    #: What the check says of a clear result.
+    told: str = ""
 
     @property
     def location(self) -> tuple[str, int | None, str]:
@@ -148,6 +151,8 @@ class CheckItem(pytest.Function):
                 return case.subject
             case "upgrade":
                 return case.upgrade
+            case "upgrades":
+                return self.run.upgrades()
             case "parameters":
                 return self.run.parameters_of(case.hazard)
             case "situation":
@@ -171,6 +176,8 @@ class CheckItem(pytest.Function):
     def _let_decide(self) -> None:
         try:
             super().runtest()
+        except Clear as told:
+            self.told = told.message
         except Unreadable:
             # A check that saw nothing can only guess why; that members could not be read is the reason.
             self._require_all_members(but="")
@@ -209,7 +216,9 @@ def _ranges(thing: Any) -> bool:
     """Whether a fact, or a plain fixture, is or may be made from `every` member's."""
     if not isinstance(thing, Fact):
         return thing is not None
-    return thing.kind != "host" and (bool(thing.needs) or any(isinstance(one, Every) for one in thing.sources))
+    return thing.kind != "host" and (
+        bool(thing.needs) or any(isinstance(one, Every | PodLogs) for one in thing.sources)
+    )
 
 
 def _told(unread: Mapping[str, Unreadable]) -> str:
@@ -271,7 +280,7 @@ def finding_of(item: CheckItem, call: pytest.CallInfo[Any]) -> Finding | None:
     """The finding that this phase of an item settles, None where the next phase does."""
     case, error = item.case, call.excinfo.value if call.excinfo else None
     if error is None:
-        return _finding(case, Outcome.CLEAR) if call.when == "call" else None
+        return _finding(case, Outcome.CLEAR, message=item.told) if call.when == "call" else None
     if call.when == "teardown":
         return _finding(case, Outcome.UNKNOWN, message=_reason(error), remedy=_MEND, item=item)
     if isinstance(error, pytest.skip.Exception):

@@ -12,7 +12,7 @@ import pytest
 from conformance.options import is_on, make_run
 from conformance.plan import Plan
 from conformance.privileges import cluster_role, sudoers
-from conformance.reads import ClusterRead, Desired, HostRead, Listing, Named
+from conformance.reads import ClusterRead, Command, Desired, HostRead, Listing, Named, PodLogs
 from conformance.run import Run
 
 __all__ = ["print_asked"]
@@ -109,6 +109,7 @@ def _plan_record(run: Run, plan: Plan) -> dict[str, Any]:
 def _command(read: HostRead) -> dict[str, Any]:
     return {
         "read": read.key,
+        **({"script": read.line} if isinstance(read, Command) and read.name else {}),
         "sudo": read.sudo,
         "timeout_seconds": read.timeout,
         "limit_bytes": read.limit,
@@ -119,10 +120,14 @@ def _request(read: ClusterRead) -> dict[str, Any]:
     record: dict[str, Any] = {"read": read.key, "timeout_seconds": read.timeout}
     if isinstance(read, Listing):
         record.update(verb="list", group=read.group, resource=read.plural, required=read.required)
+        record.update(**({"namespace": read.namespace} if read.namespace else {}))
         record["keeps"] = read.reduce.__name__ if read.reduce else list(read.keep)
     elif isinstance(read, Named):
         record.update(verb="get", group=read.group, resource=read.plural, at_most=read.bound, step_over=read.over.key)
         record.update(namespace=read.namespace, name=read.name, keeps=read.reduce.__name__)
+    elif isinstance(read, PodLogs):
+        record.update(verb="get", group="", resource="pods/log", at_most=read.pods, step_over=read.over.key)
+        record.update(namespace=read.namespace, matching=read.matching, lines=read.lines, limit_bytes=read.limit)
     elif not isinstance(read, Desired):
         record.update(verb="get", path=read.key.removeprefix("get "))
     return record
@@ -144,7 +149,7 @@ def _plan_text(run: Run, plan: Plan) -> str:
         for one in commands:
             first, *rest = one["read"].splitlines()
             lines.append(f"  - {first}   [{one['timeout_seconds']:g} s, {one['limit_bytes']} bytes]")
-            lines += [f"    {line}" for line in rest]
+            lines += [f"    {line}" for line in (*rest, *one.get("script", "").splitlines())]
         lines += [f"  - not declared: what {check} asks through testinfra's host" for check in undeclared]
     lines += [f"On each node of {one['cluster']}: as of a node, once its nodes were listed" for one in record["nodes"]]
     for name, cluster in record["clusters"].items():

@@ -20,10 +20,12 @@ _GRANTED: Final = re.compile(r"/(api|apis)(/\*)?|/(healthz|livez|readyz|version)
 def cluster_role(run: Run, plan: Plan) -> str:
     """The ClusterRole with which the requests of a plan succeed, as YAML for ``kubectl apply -f -``.
 
-    One role for all clusters of the plan: bind it where they are asked. Discovery and ``/version`` need no rule.
+    One role for all clusters of the plan: bind it where they are asked. Discovery and ``/version`` need no rule. What is
+    asked for in one namespace alone is a Role in it.
     """
     wanted = requests_of(read for reads in plan.of_clusters(run.inventory).values() for read in reads)
     rules: list[dict[str, Any]] = []
+    inside: dict[str, list[dict[str, Any]]] = {}
     for one in wanted:
         if isinstance(one, Location):
             if not _GRANTED.fullmatch(one.path):
@@ -32,15 +34,17 @@ def cluster_role(run: Run, plan: Plan) -> str:
         rule: dict[str, Any] = {"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]}
         if one.names:
             rule["resourceNames"] = list(one.names)
-        rules.append(rule)
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "pytest-preflight"},
-        "rules": rules,
-    }
+        (inside.setdefault(one.namespace, []) if one.namespace else rules).append(rule)
+    roles = [_role("ClusterRole", {"name": "pytest-preflight"}, rules)]
+    roles += [_role("Role", {"name": "pytest-preflight", "namespace": at}, held) for at, held in inside.items()]
     said = f"# What profile {run.profile.name} reads of a cluster, and no more. Discovery and /version need no rule.\n"
-    return said + yaml.safe_dump(role, sort_keys=False)
+    if inside:
+        said += f"# Bind the ClusterRole with a ClusterRoleBinding, each Role with a RoleBinding ({', '.join(inside)}).\n"
+    return said + yaml.safe_dump_all(roles, sort_keys=False)
+
+
+def _role(kind: str, metadata: dict[str, str], rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "rules": rules}
 
 
 def sudoers(run: Run, plan: Plan) -> str:

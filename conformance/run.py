@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance import recorded
 from conformance.answers import NotApplicable, Unreadable
-from conformance.change import Change, Cluster, Host, scalar
+from conformance.change import Change, Cluster, Host, Upgrade, scalar
 from conformance.configuration import read_desired
 from conformance.documents import InvalidDocument
 from conformance.facts import SHARED
@@ -20,7 +20,8 @@ from conformance.hazards import Hazard, Situation
 from conformance.packs import Check, load_checks, scope_of
 from conformance.plan import Plan, make_plan
 from conformance.profiles import Library, Profile
-from conformance.select import Case, Selection, checks_by_hazard, select
+from conformance.reads import ClusterRead, HostRead, Listing
+from conformance.select import Case, Selection, checks_by_hazard, select, upgrades_of
 from conformance.snapshot import Snapshot
 from conformance.subjects import Inventory, Subject
 from conformance.versions import Version
@@ -63,6 +64,7 @@ class Run:
     closure: Closure = field(init=False)
     #: The cases of each check, by the identity of its function.
     cases_of: dict[int, list[Case]] = field(init=False)
+    _upgrades: dict[str, Upgrade] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         checks = [check for pack in self.library.packs for check in load_checks(pack)]
@@ -76,11 +78,12 @@ class Run:
         """Make inventory and selection anew from the change and from what the snapshot holds by now."""
         self.inventory = Inventory.of(self.change)
         self.facts = Facts(self.inventory, self.snapshot.answer, scope_of, self.parameter)
-        self.closure = Closure(self.inventory, scope_of, self.parameter)
+        self.closure = Closure(self.inventory, scope_of, self.parameter, self.address)
         self.selection = select(
             self.profile, self.table, self.inventory, self.change, self.situation, self.source_versions()
         )
         self.cases_of = {}
+        self._upgrades = None
         for case in self.selection.cases:
             self.cases_of.setdefault(id(case.check.function), []).append(case)
 
@@ -121,12 +124,32 @@ class Run:
             return found
         for cluster in self.inventory.clusters:
             try:
-                found[cluster.name] = self.facts.value(fact, cluster)
+                found[cluster.name] = self._overwritten(cluster.name, self.facts.value(fact, cluster))
             except Unreadable as failure:
                 found[cluster.name] = failure
             except NotApplicable as failure:
                 found[cluster.name] = Unreadable(failure.reason)
         return found
+
+    def _overwritten(self, cluster: str, version: Version) -> Version | Unreadable:
+        """A version as it was read, unless it may be what a stuck upgrade goes to rather than what it came from."""
+        target = self.change.upgrade_of(cluster).target or self.profile.target
+        if self.situation is not Situation.STUCK or target is None:
+            return version
+        same = version.release[:2] == target.release[:2] if target.is_series else version.public == target.public
+        if not same:
+            return version
+        return Unreadable(f"{cluster} says {version} already, to which the upgrade under way goes")
+
+    def upgrades(self) -> dict[str, Upgrade]:
+        """Cluster -> its own upgrade, as far as change, profile and the cluster itself tell."""
+        if self._upgrades is None:
+            sources = self.source_versions()
+            self._upgrades = {
+                one.name: upgrades_of(one, self.inventory, self.change, self.profile, sources)[0][0]
+                for one in self.inventory.clusters
+            }
+        return self._upgrades
 
     # -- scouting: what must be known before the plan ------------------------------------------------------------
 
@@ -136,9 +159,11 @@ class Run:
         What they have in common with the plan itself is read in full at once, so that nothing is listed twice.
         """
         first = make_plan((), self.closure, self.inventory, self.scouting_facts())
-        keys = {name: {read.key for read in reads} for name, reads in first.reads.items()}
+        named = {name: {_listed(read) for read in reads} for name, reads in first.reads.items()}
         whole = self.plan(undecided=True)
-        return Plan({name: tuple(read for read in whole.reads[name] if read.key in keys[name]) for name in first.reads})
+        return Plan(
+            {name: tuple(read for read in whole.reads[name] if _listed(read) in named[name]) for name in first.reads}
+        )
 
     def expand(self) -> None:
         """Put the clusters and hosts that scouting found into the change.
@@ -233,6 +258,12 @@ class Run:
                 return hazard.parameters[name].default
         return undeclared(name)
 
+    def address(self, host: str) -> str:
+        """Where other hosts find this one: as ssh does, with its configuration. Empty where it is not reached by ssh."""
+        from conformance.gather.ssh_config import address_of
+
+        return address_of(self.change.hosts[host].connection, self.change.ssh.config)
+
     def parameters_of(self, hazard: Hazard) -> Mapping[str, Any]:
         """The values of a hazard's parameters: settled, from the change file, from the profile, or the default.
 
@@ -289,3 +320,8 @@ def examined(change: Change) -> Change:
 
 def _bracketed(address: str) -> str:
     return f"[{address}]" if re.search(r":.*:", address) else address
+
+
+def _listed(read: HostRead | ClusterRead) -> str:
+    """What is asked for: one list serves all that is made of a resource."""
+    return f"list {read.collection}" if isinstance(read, Listing) else read.key

@@ -17,7 +17,7 @@ from conformance.profiles import Profile
 from conformance.subjects import Inventory, Subject
 from conformance.versions import Specifier, Version
 
-__all__ = ["Case", "Selection", "checks_by_hazard", "select"]
+__all__ = ["Case", "Selection", "checks_by_hazard", "select", "upgrades_of"]
 
 _NOBODY = {
     Target.HOST: "no host is named: give --hosts, or name some in the change file",
@@ -102,7 +102,7 @@ def select(
             reason = f"it is looked for with --situation {' or '.join(hazard.situations)}"
             not_applicable.append(LeftOut(hazard.id, reason))
             continue
-        if not any(side in change.examine for side in _sides(check, hazard)):
+        if not _examined(check, hazard, change):
             not_examined.append(LeftOut(hazard.id, f"--examine {' '.join(change.examine)}", decided=True))
             continue
         subjects = _subjects(hazard, inventory)
@@ -112,6 +112,13 @@ def select(
                 not_examined.append(LeftOut(hazard.id, reason))
         cases.extend(_case(check, hazard, one, inventory, change, profile, sources) for one in subjects)
     return Selection(len(profile.hazards), tuple(cases), tuple(not_applicable), tuple(not_examined))
+
+
+def _examined(check: Check, hazard: Hazard, change: Change) -> bool:
+    """Whether ``--examine`` leaves enough of what a hazard is about."""
+    if hazard.sides:
+        return all(side in change.examine for side in hazard.sides)
+    return any(side in change.examine for side in _sides(check, hazard))
 
 
 def _sides(check: Check, hazard: Hazard) -> set[str]:

@@ -195,7 +195,8 @@ class Session:
             return report
         finding = waive(finding, self.waivers, self.now)
         # A plain attribute travels from worker to controller and stays out of JUnit properties.
-        report.preflight = finding.to_dict() if finding.outcome is not Outcome.CLEAR else _brief(finding)  # type: ignore[attr-defined]
+        silent = finding.outcome is Outcome.CLEAR and not finding.message
+        report.preflight = _brief(finding) if silent else finding.to_dict()  # type: ignore[attr-defined]
         if finding.outcome is Outcome.UNKNOWN:
             report.outcome, report.when = "failed", "setup"
         elif finding.outcome in (Outcome.WARNING, Outcome.WAIVED):
@@ -215,8 +216,7 @@ class Session:
             self._others = self._others or report.when == "call" or report.failed
             return
         if not self.worker:
-            clear = record["outcome"] == "clear"
-            finding = self._clear(record) if clear else Finding.from_dict(record)
+            finding = Finding.from_dict(record) if "message" in record else self._clear(record)
             self.findings[finding.hazard, finding.subject] = finding
 
     def _clear(self, record: dict[str, str]) -> Finding:
@@ -319,5 +319,5 @@ def _files_of(change: Change) -> dict[str, list[str]]:
 
 
 def _brief(finding: Finding) -> dict[str, str]:
-    """Of a clear finding what tells it from others: there may be tens of thousands."""
+    """Of a clear finding that says nothing what tells it from others: there may be tens of thousands."""
     return {"hazard": finding.hazard, "subject": finding.subject, "outcome": finding.outcome.value}

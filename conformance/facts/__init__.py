@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from conformance.facts import cluster_api, kubernetes, linux
+from conformance.facts import (
+    cluster_api,
+    kubernetes,
+    kubernetes_nodes,
+    kubernetes_pods,
+    kubernetes_volumes,
+    linux,
+    linux_kubelet,
+    linux_network,
+    linux_processes,
+    linux_selinux,
+)
 from conformance.facts.declare import Every, Fact, Members, cluster_fact, every, fleet_fact, host_fact
 
 __all__ = ["SHARED", "Every", "Fact", "Members", "cluster_fact", "every", "fleet_fact", "host_fact"]
@@ -10,7 +21,18 @@ __all__ = ["SHARED", "Every", "Fact", "Members", "cluster_fact", "every", "fleet
 #: The facts of every platform by name.
 SHARED: Final = {
     value.name: value
-    for module in (linux, kubernetes, cluster_api)
+    for module in (
+        linux,
+        linux_kubelet,
+        linux_network,
+        linux_processes,
+        linux_selinux,
+        kubernetes,
+        kubernetes_nodes,
+        kubernetes_pods,
+        kubernetes_volumes,
+        cluster_api,
+    )
     for value in vars(module).values()
     if isinstance(value, Fact)
 }

@@ -28,7 +28,7 @@ __all__ = ["Every", "Fact", "InvalidFact", "Members", "cluster_fact", "every", "
 Kind = Literal["host", "cluster", "fleet"]
 
 #: Names that every check and fact may ask for without anything being read.
-BUILT_IN: Final = ("subject", "upgrade", "parameters", "situation", "host")
+BUILT_IN: Final = ("subject", "upgrade", "upgrades", "parameters", "situation", "host")
 
 
 class InvalidFact(TypeError):
@@ -119,13 +119,16 @@ def _declare(kind: Kind, sources: tuple[Source, ...]) -> Callable[[Callable[...,
     return decorate
 
 
-def host_fact(*reads: HostRead | str) -> Callable[[Callable[..., Any]], Fact]:
+def host_fact(*reads: HostRead | Every | str) -> Callable[[Callable[..., Any]], Fact]:
     """Declare a fact of one host. A string is a command whose standard output the function receives.
+
+    From `every` of another fact of a host the function receives `Members` that hold at most that host: so it can do
+    with what could be read where one of several reads is enough.
 
     :raises InvalidFact: the function cannot receive what is declared.
     """
     made = tuple(Command(one) if isinstance(one, str) else one for one in reads)
-    if not all(isinstance(one, HostRead) for one in made):
+    if not all(isinstance(one, HostRead) or (isinstance(one, Every) and one.fact.kind == "host") for one in made):
         msg = f"host_fact takes commands, files and other reads on a host, not {made!r}"
         raise InvalidFact(msg)
     return _declare("host", made)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from conformance.answers import Answer, NotApplicable, Unreadable
 from conformance.facts.declare import BUILT_IN, Every, Fact, InvalidFact, Members
-from conformance.reads import ClusterRead, Desired, HostRead, Named
+from conformance.hazards import Target
+from conformance.reads import ClusterRead, Desired, HostRead, MatchedLogs, PodLogs, Step
 from conformance.subjects import Inventory, Subject
 
 __all__ = ["AnswerOf", "Closure", "Facts", "Planned", "fixture_needs", "place_of"]
@@ -23,8 +25,12 @@ __all__ = ["AnswerOf", "Closure", "Facts", "Planned", "fixture_needs", "place_of
 AnswerOf = Callable[[str, str], Answer | None]
 #: The written value of a parameter by its name.
 Parameters = Callable[[str], str]
+#: The network address of a host by its name, empty where nobody knows one.
+Addresses = Callable[[str], str]
 Read = HostRead | ClusterRead
 
+#: A read among peers is told so many of them: of many, the next ones.
+_MOST_PEERS: Final = 8
 _PYTEST_OWN: Final = ("request",)
 
 
@@ -53,6 +59,25 @@ def bound(read: Read, parameter: Parameters) -> Read:
     if isinstance(read, HostRead) and read.parameters:
         return read.bind({name: parameter(name) for name in read.parameters})
     return read
+
+
+def nowhere(name: str) -> str:  # noqa: ARG001 - knows no host
+    """For those who know no addresses."""
+    return ""
+
+
+def met(read: Read, asked: Subject, inventory: Inventory, address: Addresses) -> Read:
+    """The read with the addresses of the other hosts of its cluster filled in, where it wants them."""
+    if not isinstance(read, HostRead) or not read.peers:
+        return read
+    role = Target(read.peers)
+    hosts = inventory.members(inventory[asked.cluster], "host") if asked.cluster in inventory else []
+    here = hosts.index(asked) if asked in hosts else 0
+    others = [one for one in (*hosts[here + 1 :], *hosts[:here]) if one.is_a(role)]
+    places = {one.name: address(one.name) for one in others[:_MOST_PEERS]}
+    own = address(asked.name) if others else ""
+    # Behind one address with several ports, nobody can tell from here where the others are.
+    return read.meet({name: "" if where == own else where for name, where in places.items()})
 
 
 def place_of(fact: Fact, subject: Subject, inventory: Inventory) -> Subject:
@@ -103,10 +128,12 @@ class Closure:
         inventory: Inventory,
         scope_of_module: Callable[[str], Mapping[str, Any]],
         parameter: Parameters = undeclared,
+        address: Addresses = nowhere,
     ) -> None:
         self._inventory = inventory
         self._scope_of = scope_of_module
         self._parameter = parameter
+        self._address = address
         self._known: dict[tuple[int, str], tuple[Planned, ...]] = {}
 
     def reads(self, names: Iterable[str], scope: Mapping[str, Any], subject: Subject) -> Iterator[Planned]:
@@ -143,9 +170,10 @@ class Closure:
                 asked = asked_of(source, place, self._inventory)
             except Unreadable:
                 continue
-            if isinstance(source, Named):
+            if isinstance(source, Step):
                 yield Planned(asked.name, source.over)
-            yield Planned(asked.name, bound(source, self._parameter))
+            read = met(bound(source, self._parameter), asked, self._inventory, self._address)
+            yield Planned(asked.name, read)
         yield from self.reads(fact.needs, self._scope_of(fact.module), place)
 
 
@@ -235,7 +263,9 @@ class Facts:
             raise
         except Exception as error:
             # Whatever a parser stumbles over, the text came from the subject: unknown, never a crash.
-            reads = ", ".join(f"`{one.key}`" for one in fact.sources if not isinstance(one, Every))
+            reads = ", ".join(
+                f"`{bound(one, self._parameter).key}`" for one in fact.sources if not isinstance(one, Every)
+            )
             what = f"the answer of {reads}" if reads else f"fact {fact.name}"
             reason = f"{what} is not understood: {type(error).__name__}: {_short(error)}"
             raise Unreadable(reason, subject=place.name) from error
@@ -273,7 +303,7 @@ class Facts:
         return Members(values, unread, inapplicable)
 
     def unread_members(self, names: Iterable[str], scope: Mapping[str, Any], subject: Subject) -> dict[str, Unreadable]:
-        """Members behind the named facts that could not be read, at any depth: name -> why."""
+        """Members and logs of pods behind the named facts that could not be read, at any depth: name -> why."""
         unread: dict[str, Unreadable] = {}
         for name in names:
             thing = scope.get(name)
@@ -290,10 +320,16 @@ class Facts:
         except Unreadable:
             return
         for source in fact.sources:
+            if isinstance(source, Every) and fact.kind == "host":
+                continue  # it does with what could be read, and says itself where that is not enough
             if isinstance(source, Every):
                 unread.update(self._members(source, place).unread)
                 for member in members_of(source, place, self._inventory):
                     self._collect_unread(source.fact, member, unread)
+            elif isinstance(source, PodLogs):
+                with suppress(Unreadable, NotApplicable):  # of the whole read: the fact itself says so
+                    logs: MatchedLogs = self._given(source, place)
+                    unread.update(logs.unread)
         scope = self._scope_of(fact.module)
         for need in fact.needs:
             inner = scope.get(need)

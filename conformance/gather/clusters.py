@@ -10,22 +10,24 @@ import queue
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from conformance.answers import Answer
+from conformance.gather import logs, steps
 from conformance.gather.credentials import CredentialsRefused, client_of, prepare
 from conformance.gather.discovery import Group, Root, Served, read_group, read_root, root_of
 from conformance.gather.failures import Failed
-from conformance.gather.http import JSON, Got, Requester
+from conformance.gather.http import Requester
 from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered, Progress
 from conformance.gather.kubeconfig import InvalidKubeconfigFile, load
-from conformance.gather.listing import Listed, Request, held_listing, listings_of, read_listing, read_object, targets_of
+from conformance.gather.listing import Listed, Request, held_listing, listings_of, read_listing
+from conformance.gather.paths import read_path
 from conformance.gather.tasks import Tasks, after
-from conformance.reads import Desired, Named, Path
+from conformance.reads import Desired, Path, Step
 
 __all__ = ["gather_clusters"]
 
@@ -89,7 +91,8 @@ def _gathered(
     try:
         connection = load(job.kubeconfig, job.context)
         seconds = min(PLUGIN_SECONDS, settings.deadline)
-        api = client_of(connection, directory, seconds=seconds, pool=POOL)
+        pool = POOL + (logs.POOL if any(map(steps.needs_kubelet, job.reads)) else 0)
+        api = client_of(connection, directory, seconds=seconds, pool=pool)
     except (CredentialsRefused, InvalidKubeconfigFile) as error:
         return Gathered.nothing(keys, "refused", str(error), time.monotonic() - started)
     except Exception as error:
@@ -129,7 +132,7 @@ class _Gathering:
         settings: ClusterSettings,
     ) -> None:
         self._paths = {read.key: read for read in job.reads if isinstance(read, Path)}
-        self._named = {read.key: read for read in job.reads if isinstance(read, Named)}
+        self._steps = {read.key: read for read in job.reads if isinstance(read, Step)}
         #: What an earlier round has listed for the steps of this one.
         self._held = {
             resource: held
@@ -146,6 +149,8 @@ class _Gathering:
         self._groups: dict[str, Future[Group | Failed]] = {}
         self._lists: dict[str, Future[Listed | Failed]] = {}
         self._tasks: Tasks
+        #: What kubelets answer has threads of its own: a dead one is waited for, and nothing else should be.
+        self._readers: Tasks | None = None
         #: In which form discovery was had; empty where it was not needed or not had.
         self.form = ""
 
@@ -154,7 +159,10 @@ class _Gathering:
         self._tasks = Tasks(name, POOL, self._broke)
         wanted: dict[str, set[str]] = {}
         pairs = [(one.group, one.plural) for one in self._listings.values()]
-        for group, plural in [*pairs, *((one.group, one.plural) for one in self._named.values())]:
+        pairs += [(group, plural) for _, plural, group in map(steps.asked_of, self._steps.values())]
+        if any(map(steps.needs_kubelet, self._steps.values())):
+            self._readers = Tasks(f"{name}-kubelets", logs.POOL, self._broke)
+        for group, plural in pairs:
             wanted.setdefault(group, set()).add(plural)
         self._groups = {group: Future() for group in wanted}
         self._lists = {resource: Future() for resource in (*self._listings, *self._held)}
@@ -162,20 +170,26 @@ class _Gathering:
             self._lists[resource].set_result(held)
         for request in self._listings.values():
             after([self._groups[request.group]], self._tasks, partial(self._list, request))
-        for named in self._named.values():
-            needed: list[Future[Any]] = [self._groups[named.group], self._lists[named.over.resource]]
-            after(needed, self._tasks, partial(self._name, named))
+        for step in self._steps.values():
+            needed: list[Future[Any]] = [self._groups[steps.asked_of(step)[2]], self._lists[step.over.collection]]
+            after(needed, self._tasks, partial(self._step, step))
         for root in sorted({root_of(group) for group in wanted}):
             groups = {group: plurals for group, plurals in wanted.items() if root_of(group) == root}
             self._tasks.submit(partial(self._discover, root, groups))
         for path in self._paths.values():
             self._tasks.submit(partial(self._path, path))
         self._tasks.finish(self._requester.until)
+        if self._readers:
+            self._readers.finish(self._requester.until)
         with self._lock:
             answers = dict(self._answers)
         if self._defect is not None:
             text = f"a defect of this program kept it away ({type(self._defect).__name__})"
-            keys = [*self._paths, *self._named, *(key for one in self._listings.values() for key in one.keys)]
+            keys = [
+                *self._paths,
+                *self._steps,
+                *(key for one in self._listings.values() for key in one.keys),
+            ]
             answers |= {key: Answer.failed("error", text) for key in keys if key not in answers}
         return answers
 
@@ -238,49 +252,54 @@ class _Gathering:
         except Failed as failed:
             result = failed
             self._store(dict.fromkeys(request.keys, failed.answer()), started)
-        self._lists[request.resource].set_result(result)
+        self._lists[request.collection].set_result(result)
 
-    def _name(self, read: Named) -> None:
+    def _step(self, read: Step) -> None:
         started = time.monotonic()
         try:
-            listed = self._lists[read.over.resource].result()
+            listed = self._lists[read.over.collection].result()
             if isinstance(listed, Failed):
                 raise listed
-            served = self._served(read.resource, read.plural, read.group)
-            targets = targets_of(read, served, listed.objects)
+            served = self._served(*steps.asked_of(read))
+            until = self._until(read.timeout)
+            wanted = steps.parts_of(read, self._requester, served, listed.objects, until)
         except Failed as failed:
             self._store({read.key: failed.answer()}, started)
             return
-        until = self._until(read.timeout)
-        objects: dict[str, Any] = {}
+
+        def store(found: Mapping[str, Any]) -> None:
+            self._store({read.key: Answer(steps.whole_of(read, found))}, started)
+
+        readers = self._readers if steps.needs_kubelet(read) else None
+        self._each(wanted, store, readers or self._tasks)
+
+    def _each(
+        self,
+        wanted: Mapping[str, Callable[[], Any]],
+        store: Callable[[Mapping[str, Any]], None],
+        tasks: Tasks,
+    ) -> None:
+        """Make requests side by side, and store what they gave, in their order, once all have."""
+        results: dict[str, Any] = {}
 
         def complete() -> None:
-            ordered = {target.key: objects[target.key] for target in targets}
-            self._store({read.key: Answer({"objects": ordered})}, started)
+            store({key: results[key] for key in wanted})
 
-        def ask(target: Any, there: Future[None]) -> None:
-            objects[target.key] = read_object(self._requester, served, read, target, until)
+        def make(key: str, there: Future[None]) -> None:
+            results[key] = wanted[key]()
             there.set_result(None)
 
-        if not targets:
+        if not wanted:
             complete()
             return
-        futures: list[Future[None]] = [Future() for _ in targets]
-        after(futures, self._tasks, complete)
-        for target, future in zip(targets, futures, strict=True):
-            self._tasks.submit(partial(ask, target, future))
+        futures: dict[str, Future[None]] = {key: Future() for key in wanted}
+        after(futures.values(), tasks, complete)
+        for key, future in futures.items():
+            tasks.submit(partial(make, key, future))
 
     def _path(self, read: Path) -> None:
         started = time.monotonic()
         try:
-            until = self._until(read.timeout)
-            use = _text if read.text else partial(self._requester.decoded, read.key)
-            accept = "*/*" if read.text else JSON
-            body = self._requester.get(read.key, read.location, accept=accept, until=until, use=use)
-            self._store({read.key: Answer({"body": body})}, started)
+            self._store({read.key: read_path(self._requester, read, self._until(read.timeout))}, started)
         except Failed as failed:
             self._store({read.key: failed.answer()}, started)
-
-
-def _text(got: Got) -> Any:
-    return got.body.decode("utf-8", "replace")

@@ -37,6 +37,15 @@ class Served:
         """The path of all its objects, in all namespaces."""
         return f"{self.prefix}/{self.plural}"
 
+    def collection_in(self, namespace: str) -> str:
+        """The path of the objects of one namespace; of all of them where it is empty.
+
+        :raises Failed: the resource belongs to no namespace.
+        """
+        if namespace and not self.namespaced:
+            raise Failed("error", f"{self.plural} of {self.prefix} belong to no namespace, so there are none in {namespace}")
+        return f"{self.prefix}/namespaces/{quote(namespace, safe='')}/{self.plural}" if namespace else self.collection
+
     def path(self, namespace: str, name: str) -> str:
         """The path of one object, percent-encoded."""
         inside = f"namespaces/{quote(namespace, safe='')}/" if self.namespaced else ""

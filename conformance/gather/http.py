@@ -5,23 +5,27 @@ There is no other method here than GET, and redirects are not followed.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from conformance.gather.credentials import expired
 from conformance.gather.failures import Failed, failure_of, refused, status_failure
 from conformance.gather.kubeconfig import Connection
-from conformance.gather.wording import plain
+from conformance.gather.wording import one_line, plain
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-__all__ = ["Got", "Requester", "TooLarge"]
+__all__ = ["Got", "Requester", "Sink", "TooLarge"]
 
 JSON: Final = "application/json"
 #: Bytes of one answer at most: a page of 500 large objects may be more, and then is asked for in smaller pages.
@@ -30,16 +34,23 @@ LIMIT: Final = 32 * 1024 * 1024
 PAUSES: Final = (0.2, 0.8)
 #: Bytes that are asked of a connection at once; it gives what it has.
 _CHUNK: Final = 256 * 1024
+#: Makes the answer to a WebSocket's key; RFC 6455.
+_GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _Query = Sequence[tuple[str, str]]
 _Used = TypeVar("_Used")
+#: Takes a part of an answer.
+Sink = Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """A whole answer with status 200."""
+    """A whole answer, with status 200 unless others were accepted."""
 
     body: bytes
     content_type: str
+    #: When it was made, by the clock of the API server: its header Date; empty where it has none.
+    date: str = ""
+    status: int = 200
 
 
 class TooLarge(Failed):
@@ -70,6 +81,8 @@ class Requester:
         accept: str = JSON,
         until: float | None = None,
         use: Callable[[Got], _Used],
+        sink: Callable[[], Sink] | None = None,
+        statuses: Sequence[int] = (200,),
     ) -> _Used:
         """What `use` makes of the answer to one GET; tried up to three times where that may help.
 
@@ -77,12 +90,17 @@ class Requester:
         :param path: percent-encoded where necessary.
         :param until: the moment at which the read as a whole must be done, where it is before `self.until`.
         :param use: may raise Failed, with `retry` where the answer is broken in a way that may pass.
+        :param sink: begins what takes the parts of a good answer as they come, in place of `Got.body`; anew for each try.
+        :param statuses: those that are an answer; one other than 200 only if it has not changed at the last try.
         :raises Failed: with what is wrong and what to do.
         """
         until = self.until if until is None else min(until, self.until)
         for pause in (*PAUSES, None):
             try:
-                return use(self._once(what, path, query, accept, until))
+                got = self._once(what, path, query, accept, until, sink() if sink else None, statuses)
+                wait = pause or 0.0
+                if got.status == 200 or pause is None or time.monotonic() + wait >= until:
+                    return use(got)
             except Failed as failed:
                 if failed.retry is None or pause is None:
                     raise
@@ -91,6 +109,48 @@ class Requester:
                     raise
             time.sleep(wait)
         raise AssertionError  # the last round returns or raises
+
+    def switch(
+        self,
+        what: str,
+        path: str,
+        query: _Query,
+        protocol: str,
+        *,
+        until: float,
+        use: Callable[[Any], _Used],
+    ) -> _Used:
+        """What `use` makes of the connection after it was switched to a WebSocket with this protocol; tried once.
+
+        :raises Failed: with what is wrong and what to do.
+        """
+        key = base64.b64encode(os.urandom(16)).decode()
+        headers = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Protocol": protocol,
+        }
+        with self._asked(what, path, query, headers, until) as response:
+            if response.status != 101:
+                self._refuse_switch(response, self._body(response, what, until, None), what)
+            told = response.headers
+            wanted = base64.b64encode(hashlib.sha1(f"{key}{_GUID}".encode()).digest()).decode()  # noqa: S324 - RFC 6455
+            if told.get("Sec-WebSocket-Accept") != wanted or told.get("Sec-WebSocket-Protocol") != protocol:
+                raise Failed("undecodable", f"{what}: {self.connection.where} switches to another protocol: a proxy?")
+            return use(response)
+
+    def _refuse_switch(self, response: Any, body: bytes, what: str) -> NoReturn:
+        """Say why a connection was not switched: in the API server's words, or those of what is behind it."""
+        try:
+            self._checked(response.status, response.headers, body, what, ())
+        except Failed as failed:
+            said = "" if body[:1] in (b"{", b"<", b"") else one_line(body.decode("utf-8", "replace"))
+            message = f"{failed.problem.message}: {said}" if said else failed.problem.message
+            kind, missing = failed.problem.kind, failed.missing
+            raise Failed(kind, message, status=failed.status, retry=failed.retry, missing=missing) from None
+        raise AssertionError  # no status is taken for an answer
 
     def get_json(self, what: str, path: str, *, until: float | None = None) -> Any:
         """The decoded answer to one GET.
@@ -116,7 +176,26 @@ class Requester:
         msg = f"{what}: the answer of {at} is not JSON ({plain(kind)}, {size} bytes): is a proxy in between?"
         raise Failed("undecodable", msg)
 
-    def _once(self, what: str, path: str, query: _Query, accept: str, until: float) -> Got:
+    def _once(
+        self,
+        what: str,
+        path: str,
+        query: _Query,
+        accept: str,
+        until: float,
+        sink: Sink | None,
+        statuses: Sequence[int],
+    ) -> Got:
+        with self._asked(what, path, query, {"Accept": accept}, until) as response:
+            body = self._body(response, what, until, sink if response.status == 200 else None)
+        return self._checked(response.status, response.headers, body, what, statuses)
+
+    @contextmanager
+    def _asked(self, what: str, path: str, query: _Query, headers: Mapping[str, str], until: float) -> Iterator[Any]:
+        """The response to one GET, whatever its status, until it is closed.
+
+        :raises Failed: there is none, or what is done with it meanwhile fails.
+        """
         started = time.monotonic()
         left = until - started
         if left <= 0:
@@ -132,12 +211,12 @@ class Requester:
                 method="GET",
                 resource_path=path,
                 query_params=list(query),
-                header_params={"Accept": accept},
+                header_params=dict(headers),
                 auth_settings=["BearerToken"],
             )
             timeouts = (min(self.connect_timeout, left), min(self.read_timeout, left))
             response = self.api.call_api(*request, _request_timeout=timeouts).response
-            body = self._body(response, what, until)
+            yield response
         except Failed:
             raise
         except Exception as error:
@@ -149,15 +228,17 @@ class Requester:
         finally:
             if response is not None:
                 response.close()
-        return self._checked(response.status, response.headers, body, what)
 
-    def _body(self, response: Any, what: str, until: float) -> bytes:
+    def _body(self, response: Any, what: str, until: float, sink: Sink | None) -> bytes:
         """The whole body; reads what is there at a time, so that a server that drips is stopped too."""
         chunks: list[bytes] = []
         size = 0
         while chunk := response.read1(_CHUNK):
-            chunks.append(chunk)
-            size += len(chunk)
+            if sink is not None:
+                sink(chunk)
+            else:
+                chunks.append(chunk)
+                size += len(chunk)
             if size > LIMIT:
                 raise TooLarge("cut-off", f"{what}: an answer of more than {LIMIT // 1024**2} MiB")
             if time.monotonic() > until:
@@ -169,9 +250,9 @@ class Requester:
         response.release_conn()
         return b"".join(chunks)
 
-    def _checked(self, status: int, headers: Mapping[str, str], body: bytes, what: str) -> Got:
-        if status == 200:
-            return Got(body, headers.get("Content-Type", ""))
+    def _checked(self, status: int, headers: Mapping[str, str], body: bytes, what: str, statuses: Sequence[int]) -> Got:
+        if status in statuses:
+            return Got(body, headers.get("Content-Type", ""), headers.get("Date", ""), status)
         if status == 401:
             raise refused(what, self.connection, expired(self.api))
         raise status_failure(status, headers, body, what, self.connection)

@@ -11,15 +11,17 @@ import re
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from conformance.answers import Answer
 from conformance.gather.discovery import Served
 from conformance.gather.failures import Failed
-from conformance.gather.http import Got, Requester, TooLarge
+from conformance.gather.http import JSON, Got, Requester, TooLarge
 from conformance.gather.wording import plain
-from conformance.reads import InvalidRead, Listing, Named
-from conformance.reads.clusters import Reduction
+from conformance.reads import InvalidRead, Listing, Named, Step
+from conformance.reads.clusters import PATTERN, Reduction
 from conformance.reads.projection import covers, project, smallest, tree_of, value_at
 
 __all__ = ["Listed", "Request", "Target", "held_listing", "listings_of", "read_listing", "read_object", "targets_of"]
@@ -28,17 +30,24 @@ __all__ = ["Listed", "Request", "Target", "held_listing", "listings_of", "read_l
 RESTARTS: Final = 2
 #: What may stand in a path as the name of an object or namespace; "." and ".." would lead to another one.
 _NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._:-]{1,253}")
+#: Asks for the metadata of objects and nothing else; an API server that cannot do so refuses, it does not send more.
+_METADATA: Final = "PartialObjectMetadataList"
+_METADATA_ONLY: Final = f"application/json;as={_METADATA};g=meta.k8s.io;v=v1"
 #: Decoding holds the interpreter's lock anyway; one page at a time keeps memory small.
 _DECODING: Final = threading.Lock()
 
 
 @dataclass(slots=True)
 class Request:
-    """One list request for all that is read of one resource."""
+    """One list request for all that is read of one collection: of a resource, or of its objects in one namespace."""
 
+    collection: str
     resource: str
     plural: str
     group: str
+    #: Empty for all namespaces.
+    namespace: str = ""
+    metadata_only: bool = False
     #: Seconds that the whole list may take.
     timeout: float = 0.0
     #: The union of what is kept; None where only reductions are asked for.
@@ -76,13 +85,16 @@ class Listed:
 
 
 def listings_of(reads: Iterable[object]) -> dict[str, Request]:
-    """By resource, the one list request for all listings and steps among `reads`."""
+    """By collection, the one list request for all listings and steps among `reads`."""
     requests: dict[str, Request] = {}
     for read in reads:
-        over = read.over if isinstance(read, Named) else read
+        over = read.over if isinstance(read, Step) else read
         if isinstance(over, Listing):
-            request = requests.setdefault(over.resource, Request(over.resource, over.plural, over.group))
-            if isinstance(read, Named):
+            where = Request(
+                over.collection, over.resource, over.plural, over.group, over.namespace, over.metadata_only
+            )
+            request = requests.setdefault(over.collection, where)
+            if isinstance(read, Step):
                 request.add(over, read.needs or ("metadata.name",), wanted=False)
             else:
                 request.add(over, over.keep)
@@ -118,10 +130,13 @@ def read_listing(requester: Requester, served: Served, request: Request, page_si
 
 
 def _read_pages(requester: Requester, served: Served, sieve: _Sieve, page_size: int, until: float) -> None:
-    what = f"list {sieve.request.resource}"
+    what = f"list {sieve.request.collection}"
+    path = served.collection_in(sieve.request.namespace)
+    accept = _METADATA_ONLY if sieve.request.metadata_only else JSON
     token = ""
 
     def take_page(got: Got) -> str:
+        sieve.at = sieve.at or _moment(got.date)
         with _DECODING:
             return sieve.take_page(what, requester.decoded(what, got))
 
@@ -129,7 +144,7 @@ def _read_pages(requester: Requester, served: Served, sieve: _Sieve, page_size: 
         # No resourceVersion: a list of version 0 may be as old as the API server's cache.
         query = [("limit", str(page_size)), *([("continue", token)] if token else [])]
         try:
-            following = requester.get(what, served.collection, query, until=until, use=take_page)
+            following = requester.get(what, path, query, accept=accept, until=until, use=take_page)
         except TooLarge:
             if page_size == 1:
                 raise
@@ -140,6 +155,14 @@ def _read_pages(requester: Requester, served: Served, sieve: _Sieve, page_size: 
         if following == token:
             raise Failed("undecodable", f"{what}: the API server repeats a page: is a cache in between?")
         token = following
+
+
+def _moment(date: str) -> str:
+    """A header Date (RFC 9110) in ISO 8601; empty where it is none."""
+    try:
+        return parsedate_to_datetime(date).astimezone(UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _checked(page: Any, what: str) -> tuple[list[Mapping[str, Any]], str]:
@@ -157,6 +180,8 @@ class _Sieve:
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        #: When the first page was made: the others go on where it ended, as things were then.
+        self.at = ""
         self._tree = tree_of(request.keep or ())
         self._objects: list[Any] = []
         self._reduced: dict[str, list[Any]] = {key: [] for key in request.reductions}
@@ -168,6 +193,8 @@ class _Sieve:
         :raises Failed: this is no page of a list.
         """
         items, following = _checked(page, what)
+        if self.request.metadata_only and page["kind"] != _METADATA:
+            raise Failed("undecodable", f"{what}: the answer is more than metadata: is a proxy in between?")
         for item in items:
             self.take(item)
         return following
@@ -185,12 +212,11 @@ class _Sieve:
 
     def listed(self, version: str) -> Listed:
         """All that was kept, as answers."""
-        answers = {
-            key: Answer({"version": version, "keep": [], "objects": objects}) for key, objects in self._reduced.items()
-        }
+        head = {"version": version, "at": self.at}
+        answers = {key: Answer({**head, "keep": [], "objects": objects}) for key, objects in self._reduced.items()}
         answers |= {key: failed.answer() for key, failed in self._broken.items()}
         if self.request.projection:
-            value = {"version": version, "keep": list(self.request.keep or ()), "objects": self._objects}
+            value = {**head, "keep": list(self.request.keep or ()), "objects": self._objects}
             answers[self.request.projection] = Answer(value)
         return Listed(answers, self._objects)
 
@@ -246,11 +272,11 @@ def _target(read: Named, served: Served, one: Any) -> Target:
 
     def filled(match: re.Match[str]) -> str:
         nonlocal problem
-        value = _as_text(value_at(one, match[1]))
+        value = _as_text(value_at(one, match[1])) or match[2]
         problem = problem or ("" if value else f"has no {match[1]}")
         return value or match[0]
 
-    namespace, name = (re.sub(r"\{([\w.]+)\}", filled, pattern) for pattern in (read.namespace, read.name))
+    namespace, name = (PATTERN.sub(filled, pattern) for pattern in (read.namespace, read.name))
     # An empty name would turn the request into a list of all objects.
     if not problem and not (_NAME.fullmatch(name) and (_NAME.fullmatch(namespace) or not served.namespaced)):
         problem = "leads to a name that no object can have"

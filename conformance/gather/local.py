@@ -9,8 +9,9 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from conformance.answers import Problem
@@ -27,6 +28,8 @@ SCHEMES: Final = ("chroot", "docker", "kubectl", "local", "lxc", "openshift", "p
 #: Bytes of a script that travels as one argument: the kernel takes 131,072, base64 adds a third.
 _LONGEST_ARGUMENT: Final = 90_000
 _CHUNK: Final = 65_536
+#: Set where the environment of pytest itself is that of the user (see `conformance.reads.environment`).
+_HERE: Final = "PF_HERE"
 #: Seconds; the wait functions take no infinity.
 _LONGEST_WAIT: Final = 3600.0
 
@@ -72,7 +75,7 @@ Runner = Callable[[Rounds, str, Lifeline], Problem | None]
 
 
 def _here(rounds: Rounds, script: str, lifeline: Lifeline) -> Problem | None:
-    _pump(["/bin/sh", "-s"], script.encode(), rounds, lifeline)
+    _pump(["/bin/sh", "-s"], script.encode(), rounds, lifeline, {_HERE: "1"})
     return None
 
 
@@ -99,10 +102,20 @@ def _through_testinfra(connection: str) -> Runner:
     return run
 
 
-def _pump(argv: list[str], data: bytes, rounds: Rounds, lifeline: Lifeline) -> None:
-    """Run a program, give it `data`, and drain both streams until the round is over or they end."""
+def _pump(
+    argv: list[str], data: bytes, rounds: Rounds, lifeline: Lifeline, more: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Run a program, give it `data`, and drain both streams until the round is over or they end.
+
+    :param more: added to the program's environment.
+    """
     process = subprocess.Popen(  # noqa: S603 - the words are ours or those of the host specification
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name != _HERE} | dict(more),
     )
     lifeline.hold(lambda: _end(process))
     assert process.stdin is not None

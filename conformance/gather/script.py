@@ -79,11 +79,17 @@ $PF_NONCE e $1 $2
 pf_flush() { printf %s "$pf_end" || exit 70; pf_end=; }
 """
 
-# pf_run, pf_snip and pf_root take: number, seconds, bytes; then words, or one snippet.
+# pf_run, pf_snip and pf_root take: number, seconds, bytes; then words, or one snippet. pf_pipe takes a snippet and words:
+# the words run as root, and the snippet sees what they print, behind it a line with their exit status.
 _IN_GROUP: Final = """\
 pf_run() { pf_n=$1; pf_b $1 -; shift 3; "$@" </dev/null; pf_e $pf_n $?; }
 pf_snip() { pf_b $1 -; (pf_text=$4; shift 4; eval "$pf_text") </dev/null; pf_e $1 $?; }
 pf_root() { pf_n=$1; pf_b $1 $pf_as; shift 3; $pf_sudo "$@" </dev/null; pf_e $pf_n $?; }
+pf_pipe() {
+  pf_n=$1 pf_filter=$4; pf_b $1 $pf_as; shift 4
+  { $pf_sudo "$@" </dev/null; printf "\n%s rc %s\n" "$PF_NONCE" $?; } | eval "$pf_filter"
+  pf_e $pf_n $?
+}
 """
 
 _ALONE: Final = """\
@@ -99,6 +105,12 @@ pf_snip() {
   unset PF_TEXT
 }
 pf_root() { pf_b $1 $pf_as; pf_n=$1 pf_t=$2 pf_l=$3; shift 3; pf_one $pf_n $pf_t $pf_l $pf_sudo "$@"; }
+pf_pipe() {
+  pf_b $1 $pf_as; pf_n=$1 pf_t=$2 pf_l=$3; PF_TEXT=$4; export PF_TEXT; shift 4
+  pf_one $pf_n $pf_t $pf_l /bin/sh -c 'pf_text=$PF_TEXT; unset PF_TEXT
+{ "$@"; printf "\n%s rc %s\n" "$PF_NONCE" $?; } | eval "$pf_text"' sh $pf_sudo "$@"
+  unset PF_TEXT
+}
 """
 
 _GROUP: Final = """\
@@ -187,6 +199,8 @@ def _call(number: int, read: HostRead) -> str:
     """The line that runs one read; which functions it calls depends on whether it stands in a group."""
     bounds = f"{number} {_seconds(read)} {read.limit + MARGIN}"
     words = read.words
+    if read.sudo and read.through:
+        return f"pf_pipe {bounds} {shlex.quote(read.through)} {shlex.join(words or ())}\n"
     if read.sudo:
         return f"pf_root {bounds} {shlex.join(words or ())}\n"
     if words is None or words[0] in _SHELL_WORDS or "=" in words[0]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import glob
 import os
@@ -17,7 +18,7 @@ from urllib.parse import unquote
 from conformance.gather.jobs import SshSettings
 from conformance.gather.targets import InvalidSshSettings, Target, is_ssh
 
-__all__ = ["InvalidSshSettings", "Resolver", "Target", "check_settings", "is_ssh"]
+__all__ = ["InvalidSshSettings", "Resolver", "Target", "address_of", "check_settings", "is_ssh"]
 
 _SYSTEM_CONFIG: Final = Path("/etc/ssh/ssh_config")
 _USER_KNOWN_HOSTS: Final = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
@@ -50,6 +51,24 @@ def check_settings(connections: Iterable[str], settings: SshSettings) -> None:
                 keys.offered(hop)
     if settings.known_hosts is not None:
         _readable(settings.known_hosts, "known-hosts file")
+
+
+@functools.lru_cache(maxsize=4096)
+def address_of(connection: str, config: Path | None) -> str:
+    """The name or address that ssh would connect to; empty for a host that is reached in another way, or not at all.
+
+    One on loopback is the other end of a tunnel: nothing that another host could reach.
+    """
+    try:
+        host = _resolver(config).target(connection).host if is_ssh(connection) else ""
+    except InvalidSshSettings:
+        return ""  # whoever connects says what is wrong
+    return "" if host == "localhost" or host.startswith("127.") or host == "::1" else host
+
+
+@functools.lru_cache(maxsize=4)
+def _resolver(config: Path | None) -> Resolver:
+    return Resolver(SshSettings(config=config))
 
 
 class Resolver:

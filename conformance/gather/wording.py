@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["one_line", "plain"]
+__all__ = ["clean", "one_line", "plain"]
 
 _SECRET: Final = re.compile(
     r"eyJ[\w-]{8,}(?:\.[\w-]*)*"  # a JSON Web Token
@@ -18,12 +18,18 @@ _SECRET: Final = re.compile(
     r"|\b[0-9a-f]{32,}\b",
     re.DOTALL,
 )
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SPACE: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def plain(name: str) -> str:
     """A name as somebody chose it, without control characters."""
     return _SPACE.sub(" ", name).strip()
+
+
+def clean(line: str) -> str:
+    """A line of somebody's text as it may be kept: without control characters and what may be a secret."""
+    return _CONTROL.sub(" ", _SECRET.sub("[…]", line)).rstrip()
 
 
 def one_line(text: str, limit: int = 240) -> str:

@@ -1,4 +1,4 @@
-"""Reads on clusters: listings, named objects, plain paths, and the configuration that is about to be applied.
+"""Reads on clusters: listings, named objects, and the configuration that is about to be applied.
 
 A read asked `at` "manager" goes to the cluster that manages the subject (the admin cluster of a user cluster), or to
 the subject itself where nobody manages it.
@@ -7,8 +7,9 @@ the subject itself where nobody manages it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from conformance.answers import Answer, NotApplicable, Unreadable
@@ -21,12 +22,12 @@ __all__ = [
     "Listing",
     "Named",
     "NamedObjects",
-    "Path",
+    "Objects",
     "Reduction",
+    "Step",
     "desired",
     "listing",
     "named",
-    "path",
 ]
 
 #: Runs while gathering on one object as the API server sent it; only its result - plain JSON data - is kept.
@@ -35,7 +36,12 @@ At = Literal["self", "manager"]
 
 #: What every listing keeps, so that a finding can name the object.
 IDENTITY: Final = ("metadata.name", "metadata.namespace")
+#: A path of the listed object in a pattern of `Named`, and what stands for it where the object has no such value.
+PATTERN: Final = re.compile(r"\{([\w.]+)(?:\|([\w.-]+))?\}")
 _RESOURCE: Final = re.compile(r"[a-z0-9]+(\.[a-z0-9.-]+)?")
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+#: Where kubectl apply keeps the whole object once more, a Secret's data included.
+_LAST_APPLIED: Final = "metadata.annotations[kubectl.kubernetes.io/last-applied-configuration]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,31 @@ class ClusterRead:
         raise NotImplementedError
 
 
+class Objects(list[Any]):
+    """Listed objects in the order of the API server, and the moment at which they were listed."""
+
+    def __init__(self, objects: Iterable[Any] = (), at: str = "", read: str | None = None) -> None:
+        super().__init__(objects)
+        self._at = at
+        self._read = read
+
+    @property
+    def at(self) -> datetime:
+        """When they were listed, by the API server's own clock: ages are counted to here, also in a later run.
+
+        :raises Unreadable: the answer does not say.
+        """
+        if not self._at:
+            raise Unreadable("when the objects were listed is not known (the answer had no Date)", read=self._read)
+        return datetime.fromisoformat(self._at)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing(ClusterRead):
-    """All objects of one resource; the fact receives a list of projected objects in the order of the API server.
+    """All objects of one resource; the fact receives `Objects`, a list of projected objects that has its own time.
 
     `resource` is written as kubectl writes it: ``nodes``, ``clusters.baremetal.cluster.gke.io``. The version is
-    whichever one the cluster's discovery prefers.
+    whichever one the cluster's discovery prefers. A namespace that does not exist has no objects.
     """
 
     resource: str
@@ -77,14 +102,28 @@ class Listing(ClusterRead):
     at_least: int = 0
     #: Keeps the result of a function instead of a projection, for kinds that hold secrets.
     reduce: Reduction | None = None
+    #: Only the objects of this namespace, for which a right in it will do; those of all namespaces where it is empty.
+    namespace: str = ""
+    #: The API server is asked for the objects' metadata alone: their data does not even travel.
+    metadata_only: bool = False
 
     def __post_init__(self) -> None:
         if not _RESOURCE.fullmatch(self.resource):
             msg = f"{self.resource!r}: expected a plural resource name such as 'nodes' or 'clusters.example.com'"
             raise InvalidRead(msg)
-        if self.plural == "secrets" and self.group == "" and self.reduce is None:
-            msg = "a listing of secrets must reduce them: nothing secret may be stored"
+        if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
+            msg = f"{self.namespace!r}: expected the name of a namespace"
             raise InvalidRead(msg)
+        if self.metadata_only and (self.reduce or not all(one.startswith("metadata.") for one in self.keep)):
+            msg = f"{self.key}: of metadata alone only paths below metadata can be kept"
+            raise InvalidRead(msg)
+        if self.plural == "secrets" and self.group == "" and self.reduce is None:
+            if not self.metadata_only:
+                msg = "a listing of secrets must reduce them, or ask for metadata_only: nothing secret may be stored"
+                raise InvalidRead(msg)
+            if any(not covers([one], [_LAST_APPLIED]) or not covers([_LAST_APPLIED], [one]) for one in self.keep):
+                msg = "name each annotation of secrets that is to be kept: in one of them kubectl keeps their data"
+                raise InvalidRead(msg)
 
     @property
     def plural(self) -> str:
@@ -97,8 +136,14 @@ class Listing(ClusterRead):
         return self.resource.partition(".")[2]
 
     @property
+    def collection(self) -> str:
+        """What is asked for: all listings of the same collection are one request."""
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{self.resource}{where}{' (metadata only)' if self.metadata_only else ''}"
+
+    @property
     def key(self) -> str:
-        return f"list {self.resource}" + (f" as {self.reduce.__name__}" if self.reduce else "")
+        return f"list {self.collection}" + (f" as {self.reduce.__name__}" if self.reduce else "")
 
     def extract(self, answer: Answer) -> Any:
         if answer.problem is not None and answer.problem.kind == "not-served" and not self.required:
@@ -112,21 +157,37 @@ class Listing(ClusterRead):
         objects = got["objects"]
         if len(objects) < self.at_least:
             raise Unreadable(
-                f"{len(objects)} {self.resource} listed where there must be at least {self.at_least}", read=self.key
+                f"{len(objects)} {self.collection} listed where there must be at least {self.at_least}", read=self.key
             )
-        return objects
+        return Objects(objects, str(got.get("at", "")), self.key)
 
 
 @dataclass(frozen=True, slots=True)
-class Named(ClusterRead):
-    """One object for each object of a listing: a step, one more round at most.
+class Step(ClusterRead):
+    """A read that ranges over the objects of a listing of the same cluster: one more round at most."""
 
-    `namespace` and `name` are patterns over the listed object, such as ``{metadata.name}-kubeconfig``. The fact
-    receives `NamedObjects`.
+    over: Listing = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.over.reduce is not None or self.over.at != self.at:
+            msg = f"{self.key}: a step ranges over a projected listing of the same cluster"
+            raise InvalidRead(msg)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The paths of the listed objects that it uses."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Step):
+    """One object for each object of a listing.
+
+    `namespace` and `name` are patterns over the listed object, such as ``{metadata.name}-kubeconfig``, or with a text
+    for where it has no such value, ``{spec.secretRef.name|default-name}``. The fact receives `NamedObjects`.
     """
 
     resource: str
-    over: Listing
     namespace: str
     name: str
     reduce: Reduction
@@ -134,11 +195,6 @@ class Named(ClusterRead):
     where: tuple[str, str] | None = None
     #: More listed objects than this make the read unknown instead of a flood of requests.
     bound: int = 2000
-
-    def __post_init__(self) -> None:
-        if self.over.reduce is not None or self.over.at != self.at:
-            msg = f"{self.key}: a step ranges over a projected listing of the same cluster"
-            raise InvalidRead(msg)
 
     @property
     def plural(self) -> str:
@@ -158,7 +214,7 @@ class Named(ClusterRead):
     @property
     def needs(self) -> tuple[str, ...]:
         """The paths of the listed objects that the patterns and the condition use."""
-        patterns = re.findall(r"\{([\w.]+)\}", self.namespace + self.name)
+        patterns = [path for path, _ in PATTERN.findall(self.namespace + self.name)]
         return tuple(dict.fromkeys([*patterns, *([self.where[0]] if self.where else [])]))
 
     def extract(self, answer: Answer) -> Any:
@@ -193,21 +249,6 @@ class NamedObjects(Mapping[str, Any]):
 
 
 @dataclass(frozen=True, slots=True)
-class Path(ClusterRead):
-    """One path of the API server that is no resource, such as ``/version``; the fact receives its JSON, or its text."""
-
-    location: str
-    text: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"get {self.location}"
-
-    def extract(self, answer: Answer) -> Any:
-        return answer.require()["body"]
-
-
-@dataclass(frozen=True, slots=True)
 class Desired(ClusterRead):
     """The documents of one kind in the configuration that is about to be applied (``--desired``).
 
@@ -218,16 +259,19 @@ class Desired(ClusterRead):
     kind: str
     group: str = ""
     keep: tuple[str, ...] = ()
+    #: Keeps the result of a function instead of a projection, for documents that may hold secrets.
+    reduce: Reduction | None = None
 
     @property
     def key(self) -> str:
-        return f"desired {self.kind or 'documents without a kind'}{'.' + self.group if self.group else ''}"
+        what = f"desired {self.kind or 'documents without a kind'}{'.' + self.group if self.group else ''}"
+        return what + (f" as {self.reduce.__name__}" if self.reduce else "")
 
     def extract(self, answer: Answer) -> Any:
         got = answer.require()
         if got["objects"] is None:
             return None
-        lost = covers(got["keep"], self.keep)
+        lost = [] if self.reduce else covers(got["keep"], self.keep)
         if lost:
             raise Unreadable(f"the snapshot holds {self.key} without {', '.join(lost)}: gather again", read=self.key)
         return got["objects"]
@@ -242,7 +286,11 @@ def listing(
     at: At = "self",
     **bounds: Any,
 ) -> Listing:
-    """Declare a listing of one resource in all namespaces, kept to the given paths (or reduced by a function)."""
+    """Declare a listing of one resource, kept to the given paths (or reduced by a function).
+
+    It is of all namespaces; `namespace` names a single one. `metadata_only` asks for nothing but metadata. Bounds:
+    `timeout` in seconds.
+    """
     kept = tuple(dict.fromkeys([*IDENTITY, *keep]))
     return Listing(resource, kept, required=required, at_least=at_least, reduce=reduce, at=at, **bounds)
 
@@ -258,14 +306,9 @@ def named(
     bound: int = 2000,
 ) -> Named:
     """Declare one object for each object of a listing; see `Named`."""
-    return Named(resource, over, namespace, name, reduce, where, bound, at=over.at)
+    return Named(resource, namespace, name, reduce, where, bound, over=over, at=over.at)
 
 
-def path(location: str, *, text: bool = False, at: At = "self", **bounds: Any) -> Path:
-    """Declare a path of the API server, such as ``/version``."""
-    return Path(location, text, at=at, **bounds)
-
-
-def desired(kind: str, group: str = "", *keep: str) -> Desired:
-    """Declare the documents of one kind in the desired configuration, kept to the given paths."""
-    return Desired(kind, group, tuple(dict.fromkeys([*IDENTITY, *keep])))
+def desired(kind: str, group: str = "", *keep: str, reduce: Reduction | None = None) -> Desired:
+    """Declare the documents of one kind in the desired configuration, kept to the given paths (or reduced by a function)."""
+    return Desired(kind, group, tuple(dict.fromkeys([*IDENTITY, *keep])), reduce)

@@ -32,6 +32,8 @@ DEFAULT_LIMIT: Final = 1_048_576
 _ABSENT: Final = re.compile(r"(No such file or directory|Not a directory)\s*$", re.MULTILINE)
 _PATTERN: Final = re.compile(r"([\w.*?\[\]@:+-]+/)?[\w.*?\[\]@:+-]+")
 _PLACEHOLDER: Final = re.compile(r"\{\{([a-z0-9]+(?:-[a-z0-9]+)*)\}\}")
+#: What stands for the other hosts of the cluster where a read is made among them.
+_PEERS: Final = "peers"
 _PLAIN_WORDS: Final = re.compile(r"[^\s\\'\"$`|&;<>()*?\[\]{}~#!]+(\s+[^\s\\'\"$`|&;<>()*?\[\]{}~#!]+)*")
 
 
@@ -65,9 +67,26 @@ class HostRead:
         return self
 
     @property
+    def peers(self) -> str:
+        """The role of the other hosts of its cluster whose addresses must be filled in, empty for none; see `meet`."""
+        return ""
+
+    def meet(self, addresses: Mapping[str, str]) -> HostRead:  # noqa: ARG002 - for those that have peers
+        """The read with the addresses of the other hosts filled in, name -> address; empty where nobody knows it."""
+        return self
+
+    @property
     def words(self) -> tuple[str, ...] | None:
         """The program and its arguments, or None where `script` needs a shell."""
         return None
+
+    @property
+    def through(self) -> str:
+        """A snippet for a POSIX shell, run as the login user, that takes the output of `words` where they need root.
+
+        What comes last is a line of the nonce, ``rc`` and the exit status of `words`: the snippet has to let it pass.
+        """
+        return ""
 
     @property
     def script(self) -> str:
@@ -98,15 +117,24 @@ class Command(HostRead):
     `line` may be a snippet for a POSIX shell unless the read needs root: then it is a program with an absolute path
     and its arguments, so that the derived sudoers file can name it whole. ``{{name}}`` in a snippet stands for the
     value of that parameter, as one quoted word.
+
+    With `among`, the role of hosts, ``{{peers}}`` stands for the other hosts of its cluster that have it: a quoted word
+    ``NAME=ADDRESS`` each. Such a read needs a `name`, since its snippet is another one on each host.
     """
 
     line: str
     #: Exit statuses that count as an answer.
     ok: tuple[int, ...] = (0,)
+    #: What a snippet of many lines is called in plans, snapshots and messages, parameters included; the plan shows it whole.
+    name: str = field(default="", kw_only=True)
+    among: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.line.strip():
             msg = "a command read must name a command"
+            raise InvalidRead(msg)
+        if self.among and (self.sudo or not self.name):
+            msg = f"{self.line!r}: a read with peers needs a name, and no root"
             raise InvalidRead(msg)
         if self.sudo:
             words = _words_of(self.line)
@@ -119,16 +147,29 @@ class Command(HostRead):
 
     @property
     def key(self) -> str:
-        return f"sudo {self.line}" if self.sudo else self.line
+        return self.name or (f"sudo {self.line}" if self.sudo else self.line)
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(_PLACEHOLDER.findall(self.line)))
+        found = dict.fromkeys(_PLACEHOLDER.findall(self.line + self.name))
+        return tuple(one for one in found if not (self.among and one == _PEERS))
 
     def bind(self, values: Mapping[str, str]) -> Command:
         if not self.parameters:
             return self
-        return replace(self, line=_PLACEHOLDER.sub(lambda match: shlex.quote(values[match[1]]), self.line))
+        line, name = (
+            _PLACEHOLDER.sub(lambda match: shlex.quote(values[match[1]]) if match[1] in values else match[0], text)
+            for text in (self.line, self.name)
+        )
+        return replace(self, line=line, name=name)
+
+    @property
+    def peers(self) -> str:
+        return self.among
+
+    def meet(self, addresses: Mapping[str, str]) -> Command:
+        words = " ".join(shlex.quote(f"{name}={address}") for name, address in addresses.items())
+        return replace(self, line=self.line.replace(f"{{{{{_PEERS}}}}}", words))
 
     @property
     def words(self) -> tuple[str, ...] | None:
@@ -141,7 +182,7 @@ class Command(HostRead):
     def extract(self, answer: Answer) -> Any:
         got = answer.require()
         if got["rc"] not in self.ok:
-            raise Unreadable(_refusal(self.key, got), read=self.key)
+            raise Unreadable(refusal(self.key, got), read=self.key)
         return got["stdout"]
 
 
@@ -178,7 +219,7 @@ class File(HostRead):
             return got["stdout"]
         if _ABSENT.search(got["stderr"]):
             return None
-        raise Unreadable(_refusal(self.key, got), read=self.key)
+        raise Unreadable(refusal(self.key, got), read=self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,22 +281,22 @@ class Files(HostRead):
         if got["rc"] == 3 and _ABSENT.search(got["stderr"]):
             return {}
         if got["rc"] != 0:
-            raise Unreadable(_refusal(self.key, got), read=self.key)
+            raise Unreadable(refusal(self.key, got), read=self.key)
         bad = sorted(name for name, one in got["files"].items() if one["rc"] != 0)
         if bad:
             paths = ", ".join(f"{self.directory}/{name}" for name in bad)
-            raise Unreadable(f"cannot read {paths}: {_last_line(got['stderr'])}", read=self.key)
+            raise Unreadable(f"cannot read {paths}: {last_line(got['stderr'])}", read=self.key)
         return {f"{self.directory}/{name}": one["text"] for name, one in got["files"].items()}
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "no message"
 
 
-def _refusal(key: str, got: Mapping[str, Any]) -> str:
+def refusal(key: str, got: Mapping[str, Any]) -> str:
     """Why a command gave no answer, for a person."""
-    said = _last_line(got["stderr"])
+    said = last_line(got["stderr"])
     if got["rc"] == 127:
         return f"`{key}` cannot be run: {said}"
     if got.get("as") == "user":
@@ -270,7 +311,11 @@ def _refusal(key: str, got: Mapping[str, Any]) -> str:
 
 
 def command(line: str, *, ok: tuple[int, ...] = (0,), sudo: bool = False, **bounds: Any) -> Command:
-    """Declare a command whose standard output a fact reads. Bounds: `timeout` in seconds, `limit` in bytes."""
+    """Declare a command whose standard output a fact reads. Bounds: `timeout` in seconds, `limit` in bytes.
+
+    A snippet of many lines should have a `name`, under which plans, snapshots and messages know it. With
+    ``among="control-plane"`` it is told the other hosts of its cluster that have this role; see `Command`.
+    """
     return Command(line, ok=ok, sudo=sudo, **bounds)
 
 

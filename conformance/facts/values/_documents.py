@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["mapping_in"]
+__all__ = ["documents_in", "mapping_in"]
 
 #: Beside YAMLError, what PyYAML's constructors let through for scalars that do not fit their tag (!!int "", a 13th
 #: month), and what a very deep document ends in.
@@ -44,3 +44,21 @@ def mapping_in(text: str) -> dict[str, Any] | None:
     except _MALFORMED:
         return None
     return document if isinstance(document, dict) else None
+
+
+def documents_in(text: str) -> list[Any] | None:
+    """All YAML documents of a text, without empty ones; None where one of them cannot be read.
+
+    No error passes through, as with `mapping_in`.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            found = []
+            while loader.check_data():  # type: ignore[no-untyped-call]
+                found.append(loader.get_data())
+        finally:
+            loader.dispose()
+    except _MALFORMED:
+        return None
+    return [one for one in found if one is not None]
