@@ -71,11 +71,11 @@ def check_cluster_ranges_are_apart(abm_all_ranges: list[ClusterRanges]) -> None:
     if not abm_all_ranges:
         raise Unreadable("no cluster's addresses were read: name the clusters (--kubeconfig, or the change file)")
     across = overlaps(one for ranges in abm_all_ranges for one in ranges.routed)
-    within = overlaps(one for ranges in abm_all_ranges for one in ranges.own)
-    pairs = [*across.across, *(pair for pair in within.within if not _meant(pair))]
+    within = [overlaps(ranges.own) for ranges in abm_all_ranges]
+    pairs = [*across.across, *(pair for one in within for pair in one.within if not _meant(pair))]
     if pairs:
         said = [f"{pair.one} and {pair.other}" for pair in pairs]
-        more = "" if across.complete and within.complete else " (and others: too many to name)"
+        more = "" if across.complete and all(one.complete for one in within) else " (and others: too many to name)"
         raise found(f"overlapping: {_some(said)}{more}", evidence=said[:_SHOWN])
 
 

@@ -22,8 +22,12 @@ _SPEC = (
     "spec.type",
     "spec.anthosBareMetalVersion",
     "spec.clusterNetwork",
+    "spec.clusterOperations.location",
     "spec.controlPlane.nodePoolSpec.nodes",
     "spec.loadBalancer",
+    "spec.maintenanceBlocks",
+    "spec.nodeAccess.loginUser",
+    "spec.nodeConfig.containerRuntime",
 )
 _CLUSTERS = listing(f"clusters.{GROUP}", *_SPEC, at="manager", at_least=1)
 

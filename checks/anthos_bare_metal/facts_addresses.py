@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance import Members, Unreadable, cluster_fact, every, fleet_fact
+from conformance import Members, Unreadable, cluster_fact, every, fleet_fact, listing
 from conformance.facts.kubernetes import nodes
 from conformance.facts.linux import addresses
 from conformance.facts.values.addresses import OwnedRange, Range
 from conformance.reads.projection import value_at
 from conformance.subjects import Subject
 
-from .facts import AbmCluster, cluster_of, is_user
+from .facts import GROUP, AbmCluster, cluster_of, is_user
 
 Pool = Mapping[str, Any]
 
@@ -64,17 +64,28 @@ class ClusterRanges:
 
 
 def ranges_of(owner: str, cluster: AbmCluster, pools: Iterable[Pool]) -> tuple[list[OwnedRange], list[OwnedRange]]:
-    """The routed ranges of one Cluster object with its NodePools, and those that stay inside the cluster.
+    """The routed ranges of one Cluster object with its NodePools, and those that stay inside the cluster; each once.
 
     :raises InvalidRange: a text is neither an address nor a range.
     """
-    routed = [OwnedRange(owner, use, Range.parse(text)) for use, text in _routed(cluster, pools)]
-    inner = [OwnedRange(owner, use, Range.parse(text)) for use, text in _networks(cluster)]
+    routed = _owned(owner, _routed(cluster, pools))
+    inner = _owned(owner, _networks(cluster))
     # Pods have addresses of the machines' network in flat mode only; else every cluster may use the same range.
     if value_at(cluster.spec, "clusterNetwork.flatIPv4") is True:
         flat = [one for one in inner if one.use.startswith("pod") and one.range.version == 4]
         return [*routed, *flat], [one for one in inner if one not in flat]
     return routed, inner
+
+
+def _owned(owner: str, texts: Iterable[tuple[str, str]]) -> list[OwnedRange]:
+    """The ranges that texts mean, each use of one once: a node stands in the Cluster and in its NodePool."""
+    found: dict[tuple[str, int, int, int], OwnedRange] = {}
+    for use, text in texts:
+        one = Range.parse(text)
+        place = use, one.first, one.last, one.version
+        if place not in found:
+            found[place] = OwnedRange(owner, use, one)
+    return list(found.values())
 
 
 def _routed(cluster: AbmCluster, pools: Iterable[Pool]) -> Iterator[tuple[str, str]]:
@@ -100,10 +111,36 @@ def _networks(cluster: AbmCluster) -> Iterator[tuple[str, str]]:
             yield f"{key.removesuffix('s')} range", str(text)
 
 
+# Made once for all clusters of an admin cluster, so that each of thousands finds its own without looking at the others'.
+
+
+@cluster_fact(listing(f"nodepools.{GROUP}", "spec.clusterName", "spec.nodes", at="manager"))
+def abm_pools_by_namespace(objects: Iterable[Pool]) -> dict[str, list[Pool]]:
+    """The NodePools of each namespace of the admin cluster."""
+    found: dict[str, list[Pool]] = {}
+    for one in objects:
+        found.setdefault(one["metadata"].get("namespace", ""), []).append(one)
+    return found
+
+
+_SPEC = ("spec.type", "spec.clusterNetwork", "spec.controlPlane.nodePoolSpec.nodes", "spec.loadBalancer")
+
+
+@cluster_fact(listing(f"clusters.{GROUP}", *_SPEC, at="manager", at_least=1))
+def abm_clusters_by_name(objects: Iterable[Mapping[str, Any]]) -> dict[str, list[AbmCluster]]:
+    """The Cluster objects of each name that the admin cluster holds."""
+    found: dict[str, list[AbmCluster]] = {}
+    for one in objects:
+        cluster = AbmCluster.of(one)
+        found.setdefault(cluster.name, []).append(cluster)
+    return found
+
+
 @cluster_fact()
 def abm_ranges(
     abm_clusters: list[AbmCluster],
-    abm_node_pools: list[Pool],
+    abm_clusters_by_name: dict[str, list[AbmCluster]],
+    abm_pools_by_namespace: dict[str, list[Pool]],
     abm_desired_clusters: list[AbmCluster],
     abm_desired_node_pools: list[Pool],
     subject: Subject,
@@ -113,23 +150,25 @@ def abm_ranges(
     A cluster to come has no Cluster object yet; its desired configuration alone tells its ranges.
     """
     desired = {one.name: one for one in abm_desired_clusters}
-    live = {one.name: one for one in abm_clusters}
-    to_come = is_user(subject) and subject.name in desired.keys() - live.keys()
-    own = subject.name if to_come else cluster_of(abm_clusters, subject).name
+    namesakes = abm_clusters_by_name.get(subject.name, [])
+    to_come = is_user(subject) and subject.name in desired and not namesakes
+    own = subject.name if to_come else cluster_of(namesakes if len(namesakes) == 1 else abm_clusters, subject).name
     named = [own, *desired, *(str(value_at(one, "spec.clusterName", own)) for one in abm_desired_node_pools)]
     found = []
     for name in dict.fromkeys(named):
         owner = subject.name if name == own else name
         admin = subject.manager or subject.name
-        here, coming = live.get(name), desired.get(name)
+        here, coming = (abm_clusters_by_name.get(name) or [None])[-1], desired.get(name)
         if here is None and coming is None:
             raise Unreadable(
                 f"the desired configuration has a NodePool of {name}, and there is no Cluster of that name"
             )
-        now = ranges_of(owner, here, _pools_of(here, abm_node_pools)) if here else ([], [])
-        pools = _coming_pools(here, coming, abm_node_pools, abm_desired_node_pools)
+        beside = abm_pools_by_namespace.get(here.namespace, []) if here else []
+        now = ranges_of(owner, here, _pools_of(here, beside)) if here else ([], [])
+        pools = _coming_pools(here, coming, beside, abm_desired_node_pools)
         if coming is None and not pools:
-            found.append(ClusterRanges(owner, admin, _each_once(now[0]), _each_once(*now)))
+            routed = tuple(now[0])
+            found.append(ClusterRanges(owner, admin, routed, (*routed, *now[1])))
             continue
         then = ranges_of(owner, coming or here, pools)
         found.append(ClusterRanges(owner, admin, _each_once(now[0], then[0]), _each_once(*then), changes=True))
