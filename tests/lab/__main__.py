@@ -1,4 +1,4 @@
-"""The lab of test hosts from the command line: python -m tests.lab up, login NAME, down."""
+"""The lab of test hosts from the command line: python -m tests.lab up, login NAME, down; kubeadm up, kubeadm down."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 import time
 
 from tests.lab.hosts import HostSpec, Lab, LabError, labs, sweep
+from tests.lab.kubeadm import KubeadmFailed, KubeadmLab
+from tests.lab.kubeadm.fixtures import CLUSTER_VARIABLE
 from tests.lab.standard import STANDARD
 
 
@@ -18,6 +20,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if arguments.do == "up":
             return _up(arguments.names, arguments.hosts)
+        if arguments.do == "kubeadm":
+            return _kubeadm(arguments)
         if arguments.do == "down":
             return _down(arguments.lab)
         if arguments.do == "list":
@@ -28,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
             os.execvp(command[0], command)
         print(f"# {lab.ssh_config}\n# to be used inside: nsenter --net={lab.network} --")
         print(lab.ssh_config.read_text(encoding="utf-8"), end="")
-    except LabError as error:
+    except (LabError, KubeadmFailed) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     return 0
@@ -42,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("names", nargs="*", metavar="NAME", help=f"of the standard set (all): {' '.join(names)}")
     up.add_argument("--hosts", type=int, default=0, metavar="N", help="N plain hosts, h1 to hN, instead")
     down = commands.add_parser("down", help="end the hosts that `up` started")
+    kubeadm = commands.add_parser("kubeadm", help="a Kubernetes cluster of such hosts, which stays")
+    kubeadm.add_argument("action", choices=["up", "down"])
+    kubeadm.add_argument("--control-planes", type=int, default=3, metavar="N", help="how many (3)")
+    kubeadm.add_argument("--workers", type=int, default=1, metavar="N", help="how many beside them (1)")
     commands.add_parser("list", help="which labs are running, those of test runs included")
     login = commands.add_parser("login", help="log in to a host")
     login.add_argument("name", metavar="[USER@]NAME")
@@ -63,6 +71,27 @@ def _up(names: list[str], count: int) -> int:
     print(f"lab {lab.id}: {len(specs)} hosts up in {time.monotonic() - began:.1f} s: {' '.join(lab.hosts)}")
     print(f"log in:  python -m tests.lab login {lab.hosts[0]}")
     print("end it:  python -m tests.lab down")
+    lab.let_go()
+    return 0
+
+
+def _kubeadm(arguments: argparse.Namespace) -> int:
+    if arguments.action == "down":
+        for lab in labs():
+            if (lab.directory / "stays").exists() and KubeadmLab.attach(lab).control_planes:
+                lab.stop()
+                print(f"lab {lab.id} has ended")
+        return 0
+    began = time.monotonic()
+    cluster = KubeadmLab(stays=True).start(arguments.control_planes, arguments.workers)
+    lab = cluster.lab
+    print(f"lab {lab.id}: {' '.join(cluster.hosts)} ready in {time.monotonic() - began:.0f} s")
+    print(
+        f"use it:  nsenter --net={lab.network} env KUBECONFIG={cluster.kubeconfig} {cluster.kubectl_program} get nodes"
+    )
+    print(f"log in:  python -m tests.lab login {cluster.hosts[0]}")
+    print(f"test:    {CLUSTER_VARIABLE}={lab.id} pytest tests/nodes")
+    print("end it:  python -m tests.lab kubeadm down")
     lab.let_go()
     return 0
 

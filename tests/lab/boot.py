@@ -62,8 +62,10 @@ class Rendezvous:
         os.write(self.ready, b"c")
 
 
-def boot(host: HostSpec, plan: Plan, directory: Path, own_cgroups: Sequence[Path], rendezvous: Rendezvous) -> None:
-    """Become the host; does not return. `directory` is where its disk is."""
+def boot(
+    host: HostSpec, plan: Plan, lower: str, directory: Path, own_cgroups: Sequence[Path], rendezvous: Rendezvous
+) -> None:
+    """Become the host; does not return. `directory` is where its disk is, over the directories of `lower`."""
     ns.die_with_parent()
     # Python ignores SIGPIPE and the warden blocks SIGTERM; an init would hand both on to everything that it
     # starts.
@@ -79,7 +81,7 @@ def boot(host: HostSpec, plan: Plan, directory: Path, own_cgroups: Sequence[Path
     rendezvous.connected()
     ns.set_host_name(host.name)
     root = directory / "root"
-    _mount_all(host, plan.lower, directory, root)
+    _mount_all(host, lower, directory, root)
     ns.pivot_root(root)
     os.umask(0o022)
     _write_identity(host, plan, address)

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.lab import cache, namespaces, rootfs
-from tests.lab.spec import Cgroup, File, HostSpec, Init, Plan, UserSpec
+from tests.lab.spec import Cgroup, File, HostSpec, Init, Plan, UserSpec, addresses
 from tests.lab.tools import LabError, require
 from tests.lab.warden import DISKS, PLAN
 
@@ -56,10 +56,14 @@ Host *
 
 
 class Lab:
-    """Test hosts that start and end together; with `stays` they outlive this process."""
+    """Test hosts that start and end together; with `stays` they outlive this process.
 
-    def __init__(self, *, stays: bool = False) -> None:
+    Their root file system is that of rootfs.image, or made of these squashfs `images`, the first over the next.
+    """
+
+    def __init__(self, *, stays: bool = False, images: Sequence[Path] = ()) -> None:
         self.stays = stays
+        self._images = images
         self.id = f"{os.getpid()}-{secrets.token_hex(3)}"
         self.directory = INSTANCES / self.id
         self.hosts: list[str] = []
@@ -123,10 +127,10 @@ class Lab:
         self._check_possible(specs)
         sweep()
         require("ip", "nsenter", "ssh")
-        image = rootfs.image()
+        images = self._images or [rootfs.image()]
         self.directory.mkdir(parents=True, mode=0o700)
         try:
-            self._write_client_files(image, specs)
+            self._write_client_files(images, specs)
             self._start_warden(patience)
         except BaseException:
             self.stop()
@@ -224,9 +228,9 @@ class Lab:
                 f" this machine allows {limit}: sysctl fs.inotify.max_user_instances={with_systemd * 8}"
             )
 
-    def _write_client_files(self, image: Path, specs: Sequence[HostSpec]) -> None:
+    def _write_client_files(self, images: Sequence[Path], specs: Sequence[HostSpec]) -> None:
         self.hosts = [spec.name for spec in specs]
-        self._addresses = {name: f"10.77.{1 + n // 250}.{1 + n % 250}" for n, name in enumerate(self.hosts)}
+        self._addresses = addresses(self.hosts)
         private, public = ed25519_key(f"lab-{self.id}")
         self.identity.touch(mode=0o600)
         self.identity.write_text(private, encoding="ascii")
@@ -238,7 +242,7 @@ class Lab:
         config = _SSH_CONFIG.format(hosts="".join(blocks), instance=self.directory)
         self.ssh_config.write_text(config, encoding="utf-8")
         host_keys = {name: key[0] for name, key in keys.items()}
-        Plan(str(image), public, specs, self._addresses, host_keys).save(self.directory / PLAN)
+        Plan([str(image) for image in images], public, specs, self._addresses, host_keys).save(self.directory / PLAN)
         if self.stays:
             (self.directory / "stays").touch()
 

@@ -11,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.lab import cache
@@ -51,10 +53,11 @@ _HOOKS = (
 )
 
 
-def image() -> Path:
-    """The squashfs file; built where the cache does not have it (about a minute, once)."""
-    key = cache.recipe_key(SUITE, platform.machine(), *PACKAGES, *_OPTIONS, *_HOOKS)
-    return cache.built(f"debian-{SUITE}-{key}.squashfs", _build)
+def image(*more: str) -> Path:
+    """The squashfs file, with these packages `more`; built where the cache does not have it (about a minute, once)."""
+    packages = (*PACKAGES, *more)
+    key = cache.recipe_key(SUITE, platform.machine(), *packages, *_OPTIONS, *_HOOKS)
+    return cache.built(f"debian-{SUITE}-{key}.squashfs", partial(_build, packages))
 
 
 def mount_image(squashfs: Path, point: Path) -> Path:
@@ -75,23 +78,23 @@ def mount_image(squashfs: Path, point: Path) -> Path:
     require("unsquashfs")
 
     def unpack(target: Path) -> None:
-        _run("unsquashfs", "-quiet", "-no-progress", "-dest", str(target), str(squashfs))
+        run("unsquashfs", "-quiet", "-no-progress", "-dest", str(target), str(squashfs))
 
     return cache.built(f"{squashfs.stem}.unpacked", unpack)
 
 
-def _build(target: Path) -> None:
+def _build(packages: Sequence[str], target: Path) -> None:
     require("mmdebstrap", "mksquashfs")
     print("lab: building the root file system of the test hosts (about a minute, once)", file=sys.stderr)
     # Not in the cache directory: what is built there may be on a mount without devices.
     root = target.with_suffix(".root")
     try:
-        _run(
+        run(
             "mmdebstrap",
             "--quiet",
             "--mode=root",
             "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
+            f"--include={','.join(packages)}",
             *_OPTIONS,
             *_machine_apt_options(),
             *(f"--customize-hook={hook}" for hook in _HOOKS),
@@ -99,10 +102,7 @@ def _build(target: Path) -> None:
             str(root),
             *_machine_mirrors(),
         )
-        _run(
-            *("mksquashfs", str(root), str(target), "-noappend", "-quiet", "-no-progress"),
-            *("-comp", "zstd", "-Xcompression-level", "3"),
-        )
+        squash(root, target)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -127,7 +127,17 @@ def _machine_apt_options() -> list[str]:
     return [f"--aptopt={line}" for line in done.stdout.splitlines() if wanted.match(line)]
 
 
-def _run(*argv: str) -> None:
+def squash(directory: Path, target: Path) -> None:
+    """Make a squashfs file of all that is below a directory."""
+    require("mksquashfs")
+    run(
+        *("mksquashfs", str(directory), str(target), "-noappend", "-quiet", "-no-progress"),
+        *("-comp", "zstd", "-Xcompression-level", "3"),
+    )
+
+
+def run(*argv: str) -> None:
+    """Run a program of a build to its end; LabError with the end of what it said where it fails."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()[-3000:]

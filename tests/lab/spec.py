@@ -48,8 +48,8 @@ class HostSpec:
 class Plan:
     """All that the warden of one lab needs to know."""
 
-    lower: str
-    """The read-only root file system that all hosts share."""
+    images: Sequence[str]
+    """The squashfs files of the read-only root file system that all hosts share; the first covers the next."""
     public_key: str
     hosts: Sequence[HostSpec]
     addresses: Mapping[str, str]
@@ -69,3 +69,8 @@ class Plan:
             HostSpec(**{**host, "users": [UserSpec(**user) for user in host["users"]]}) for host in data["hosts"]
         ]
         return cls(**data)
+
+
+def addresses(names: Sequence[str]) -> dict[str, str]:
+    """The address that each host of a lab gets, for hosts that must know each other's before they start."""
+    return {name: f"10.77.{1 + n // 250}.{1 + n % 250}" for n, name in enumerate(names)}

@@ -10,7 +10,6 @@ is then closed.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import select
@@ -49,7 +48,10 @@ class Warden:
         ns.unshare(ns.NEW_MOUNT | ns.NEW_NET)
         ns.remount("/", ns.RECURSIVE | ns.PRIVATE)
         ns.mount("tmpfs", self.disks, data="mode=755")
-        self.lower = str(rootfs.mount_image(Path(self.plan.lower), self.disks / ".lower"))
+        self.lower = ":".join(
+            str(rootfs.mount_image(Path(image), point))
+            for image, point in zip(self.plan.images, self._lowers, strict=True)
+        )
         boot.ip_batch(
             "link set lo up",
             "link add br0 type bridge",
@@ -114,10 +116,15 @@ class Warden:
         if left:
             raise OSError(f"could not remove the cgroups {', '.join(map(str, left))}; they hold nothing any more")
         os.chdir("/")
-        for path in (self.disks / ".lower", self.disks):
+        for path in (*self._lowers, self.disks):
             if os.path.ismount(path):
                 ns.unmount(path)
         shutil.rmtree(self.instance, ignore_errors=True)
+
+    @property
+    def _lowers(self) -> list[Path]:
+        """Where the parts of the shared root file system are mounted."""
+        return [self.disks / f".lower{number}" for number in range(len(self.plan.images))]
 
     def _fork(self, host: HostSpec, own_cgroups: list[Path], rendezvous: boot.Rendezvous) -> int:
         directory = self.disks / host.name
@@ -131,7 +138,7 @@ class Warden:
             null = os.open(os.devnull, os.O_RDONLY)
             for source, target in ((null, 0), (log, 1), (log, 2)):
                 os.dup2(source, target)
-            boot.boot(host, dataclasses.replace(self.plan, lower=self.lower), directory, own_cgroups, rendezvous)
+            boot.boot(host, self.plan, self.lower, directory, own_cgroups, rendezvous)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -3,9 +3,10 @@
 from tests.lab.controlplane.api import Api, ApiError, Object, wait_until
 from tests.lab.controlplane.audit import AuditEvent
 from tests.lab.controlplane.binaries import Binaries, ControlPlaneUnavailable, built_binary, find_binaries
+from tests.lab.controlplane.cluster import Cluster, documents
 from tests.lab.controlplane.kubelet import LogServer
 from tests.lab.controlplane.pki import Authority, KeyPair
-from tests.lab.controlplane.server import ControlPlane, ControlPlaneFailed, documents
+from tests.lab.controlplane.server import ControlPlane, ControlPlaneFailed
 
 __all__ = [
     "Api",
@@ -13,6 +14,7 @@ __all__ = [
     "AuditEvent",
     "Authority",
     "Binaries",
+    "Cluster",
     "ControlPlane",
     "ControlPlaneFailed",
     "ControlPlaneUnavailable",

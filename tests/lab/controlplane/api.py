@@ -125,13 +125,13 @@ class Api:
             self.delete(document)
         self._applied.clear()
 
-    def may(self, user: str, rule: Object) -> bool:
-        """Whether `user` may do the first thing that this rule of a role allows."""
+    def may(self, user: str, rule: Object, namespace: str = "") -> bool:
+        """Whether `user` may do the first thing that this rule of a role allows, in `namespace` or in all of them."""
         if rule.get("resources"):
             plural, _, subresource = rule["resources"][0].partition("/")
             what = {"group": rule["apiGroups"][0], "resource": plural, "subresource": subresource}
             name = (rule.get("resourceNames") or [""])[0]
-            asked = {"resourceAttributes": {**what, "name": name, "verb": rule["verbs"][0]}}
+            asked = {"resourceAttributes": {**what, "namespace": namespace, "name": name, "verb": rule["verbs"][0]}}
         else:
             path = rule["nonResourceURLs"][0]
             asked = {"nonResourceAttributes": {"path": path, "verb": rule["verbs"][0]}}

@@ -27,8 +27,12 @@ class LogServer:
     """Serves `logs`, and `previous` logs of containers that ended, for the nodes that `node` made."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
-        self.logs: dict[LogKey, str] = {}
-        self.previous: dict[LogKey, str] = {}
+        self.logs: dict[LogKey, str | bytes] = {}
+        self.previous: dict[LogKey, str | bytes] = {}
+        #: Status and text in place of a log, of whichever container it is: as kubelets refuse.
+        self.refusals: dict[LogKey, tuple[int, str]] = {}
+        #: The path and query of every request.
+        self.requests: list[str] = []
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with TemporaryDirectory() as directory:
             context.load_cert_chain(*control_plane.authority.server().write(Path(directory), "kubelet"))
@@ -52,23 +56,27 @@ class LogServer:
         endpoints = {"kubeletEndpoint": {"Port": self._server.server_port}}
         return {**document, "status": {**status, "addresses": addresses, "daemonEndpoints": endpoints}}
 
-    def answer(self, target: str) -> bytes | None:
-        """The log that a request for `target` is about, cut as its query asks; None where there is none."""
+    def answer(self, target: str) -> tuple[int, bytes]:
+        """The log that a request for `target` is about, cut as its query asks, with status 200; else a refusal."""
+        self.requests.append(target)
         parts = urlsplit(target)
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         match [unquote(part) for part in parts.path.split("/")]:
             case ["", "containerLogs", namespace, pod, container]:
+                if (namespace, pod, container) in self.refusals:
+                    status, reason = self.refusals[namespace, pod, container]
+                    return status, reason.encode()
                 logs = self.previous if options.get("previous") == "true" else self.logs
                 text = logs.get((namespace, pod, container))
             case _:
                 text = None
         if text is None:
-            return None
-        lines = text.splitlines(keepends=True)
+            return 404, b"no such container\n"
+        lines = (text.encode() if isinstance(text, str) else text).splitlines(keepends=True)
         if "tailLines" in options:
             lines = lines[max(0, len(lines) - int(options["tailLines"])) :]
-        content = "".join(lines).encode()
-        return content[: int(options["limitBytes"])] if "limitBytes" in options else content
+        content = b"".join(lines)
+        return 200, content[: int(options["limitBytes"])] if "limitBytes" in options else content
 
 
 class _Server(ThreadingHTTPServer):
@@ -89,11 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        content = self.server.logs.answer(self.path)
-        self.send_response(404 if content is None else 200)
+        status, content = self.server.logs.answer(self.path)
+        self.send_response(status)
         self.send_header("Content-Type", "text/plain")
         self.end_headers()
-        self.wfile.write(b"no such container\n" if content is None else content)
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         """Nothing: the audit log of the API server has every request."""

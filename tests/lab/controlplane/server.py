@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-import yaml
-
 from tests.lab.controlplane import audit
-from tests.lab.controlplane.api import Api, Object, wait_until
+from tests.lab.controlplane.api import Api
 from tests.lab.controlplane.audit import AuditEvent
 from tests.lab.controlplane.binaries import Binaries, find_binaries
+from tests.lab.controlplane.cluster import Cluster
 from tests.lab.controlplane.kubeconfig import Login, render
 from tests.lab.controlplane.pki import Authority, signing_key
 
@@ -30,7 +29,7 @@ class ControlPlaneFailed(Exception):  # noqa: N818 - says what happened, like Co
     """A control plane did not come up; the message ends with what the process in question logged last."""
 
 
-class ControlPlane:
+class ControlPlane(Cluster):
     """etcd and kube-apiserver as one context manager; any number of them run side by side.
 
     The users are `admin` (may do everything), `nobody` (known, may list nothing), any name by client
@@ -47,7 +46,7 @@ class ControlPlane:
         self.ca_file = self.directory / "ca.crt"
         self.ca_file.write_bytes(self.authority.pem)
         self._audit = audit.AuditLog(self.directory / "audit.log")
-        self.api = Api(self.url, self.ca_file, self.tokens["admin"])
+        super().__init__(Api(self.url, self.ca_file, self.tokens["admin"]))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
@@ -125,66 +124,6 @@ class ControlPlane:
         path.touch(mode=0o600)
         path.write_text(text, "utf-8")
         return path
-
-    def service_account(self, namespace: str, name: str) -> str:
-        """A token of the service account `name`; account and namespace are created where they are missing."""
-        self.namespace(namespace)
-        metadata = {"namespace": namespace, "name": name}
-        self.api.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        request = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": 7200},
-        }
-        token: str = self.api.request("POST", path, request)["status"]["token"]
-        return token
-
-    def bind(self, roles: str | Path | Object, service_account: str) -> None:
-        """Apply the ClusterRoles in `roles` (YAML, file or object), and bind them to "namespace/name"."""
-        for document in documents(roles):
-            role = self.api.apply(document)
-            if role["kind"] == "ClusterRole":
-                self._bind(role, *service_account.split("/"))
-
-    def _bind(self, role: Object, namespace: str, name: str) -> None:
-        group, role_name = "rbac.authorization.k8s.io", role["metadata"]["name"]
-        binding = {
-            "apiVersion": f"{group}/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": f"{role_name}-{namespace}-{name}"},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role_name},
-            "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
-        }
-        self.api.apply(binding)
-        # The authorizer learns of a role through its own watch, milliseconds after we were told "created".
-        user, rules = f"system:serviceaccount:{namespace}:{name}", role.get("rules") or []
-        wait_until(lambda: all(self.api.may(user, rule) for rule in rules), f"{user} to have {role_name}")
-
-    # -- objects
-
-    def apply(self, *sources: str | Path | Object, keep: bool = False) -> list[Object]:
-        """Apply objects: dictionaries, YAML text, files or directories of YAML; `keep` them over `reset`."""
-        return [self.api.apply(document, keep=keep) for source in sources for document in documents(source)]
-
-    def set_status(self, document: Object) -> Object:
-        """Set the status of an object through its status subresource."""
-        return self.api.set_status(document)
-
-    def delete(self, *sources: str | Path | Object) -> None:
-        """Delete objects at once; each is gone when this returns."""
-        for source in sources:
-            for document in documents(source):
-                self.api.delete(document)
-
-    def namespace(self, name: str) -> str:
-        """A namespace of this name; it is returned for use in manifests."""
-        self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        return name
-
-    def reset(self) -> None:
-        """Delete what was applied without `keep`: namespaces with all in them, nodes, roles, CRDs."""
-        self.api.reset()
 
     # -- audit
 
@@ -282,16 +221,6 @@ class ControlPlane:
 
     def _tail(self, name: str) -> str:
         return "\n".join(self._log_of(name).read_text("utf-8", "replace").splitlines()[-15:])
-
-
-def documents(source: str | Path | Object) -> list[Object]:
-    """The objects in `source`: the dictionary itself, YAML text, a YAML file, or a directory of files."""
-    if isinstance(source, dict):
-        return [source]
-    if isinstance(source, Path):
-        files = sorted(source.glob("*.yaml")) if source.is_dir() else [source]
-        return [document for file in files for document in documents(file.read_text("utf-8"))]
-    return [document for document in yaml.safe_load_all(source) if document]
 
 
 def _reserve_port() -> socket.socket:
