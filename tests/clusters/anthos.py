@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -30,6 +31,7 @@ __all__ = [
     "namespace",
     "node",
     "node_pool",
+    "now",
     "secret",
 ]
 
@@ -121,20 +123,29 @@ def machines(where: str, *names: str, maintenance: Iterable[str] = ()) -> list[O
     return [machine(one, where, "4h0m0s" if one in left else None) for one in names]
 
 
-def node(name: str, address: str = "", kubelet: str = "v1.21.5-gke.1200", *, master: bool = False) -> Object:
-    """A node of the cluster that is asked itself."""
+def now(seconds: float = 0) -> str:
+    """This moment, or one so many seconds away, as API objects write it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def node(
+    name: str, address: str = "", kubelet: str = "v1.21.5-gke.1200", *, master: bool = False, ready: str = "True"
+) -> Object:
+    """A node of the cluster that is asked itself; just now its kubelet has said how it is (`ready`)."""
     labels = {"labels": {"node-role.kubernetes.io/master": ""}} if master else {}
     info = dict.fromkeys(
         ("machineID", "systemUUID", "bootID", "kernelVersion", "containerRuntimeVersion", "kubeProxyVersion"), "made up"
     )
+    condition = {"type": "Ready", "status": ready, "lastHeartbeatTime": now(), "lastTransitionTime": now()}
     status: Object = {
+        "conditions": [condition],
         "nodeInfo": {
             **info,
             "osImage": "Ubuntu 20.04.4 LTS",
             "operatingSystem": "linux",
             "architecture": "amd64",
             "kubeletVersion": kubelet,
-        }
+        },
     }
     if address:
         status["addresses"] = [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}]

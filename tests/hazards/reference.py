@@ -64,20 +64,44 @@ def real_tests() -> dict[str, list[str]]:
         text = path.read_text(encoding="utf-8")
         if "mark.real(" not in text:
             continue
-        for name, hazards in _marked(ast.parse(text).body):
+        body = ast.parse(text).body
+        for name, hazards in _marked(body, _constants(body)):
             for one in hazards:
                 found.setdefault(one, []).append(f"{path.relative_to(ROOT)}::{name}")
     return found
 
 
-def _marked(body: Iterable[ast.stmt], prefix: str = "") -> Iterator[tuple[str, list[str]]]:
+def _constants(body: Iterable[ast.stmt]) -> dict[str, ast.expr]:
+    """The names that a module gives to values at its top."""
+    found = {}
+    for node in body:
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            names, values = [target], [node.value]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                names, values = target.elts, node.value.elts
+            found.update({one.id: value for one, value in zip(names, values, strict=True) if isinstance(one, ast.Name)})
+    return found
+
+
+def _marked(
+    body: Iterable[ast.stmt], constants: Mapping[str, ast.expr], prefix: str = ""
+) -> Iterator[tuple[str, list[str]]]:
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             for mark in node.decorator_list:
                 if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.real":
-                    yield f"{prefix}{node.name}", [str(ast.literal_eval(one)) for one in mark.args]
+                    yield f"{prefix}{node.name}", list(_values(mark.args, constants))
         if isinstance(node, ast.ClassDef):
-            yield from _marked(node.body, f"{node.name}::")
+            yield from _marked(node.body, constants, f"{node.name}::")
+
+
+def _values(args: Iterable[ast.expr], constants: Mapping[str, ast.expr]) -> Iterator[str]:
+    for one in args:
+        if isinstance(one, ast.Starred):
+            held = constants[one.value.id] if isinstance(one.value, ast.Name) else one.value
+            yield from _values(held.elts if isinstance(held, ast.Tuple | ast.List) else [held], constants)
+        else:
+            yield str(ast.literal_eval(constants.get(one.id, one) if isinstance(one, ast.Name) else one))
 
 
 def reference() -> str:
@@ -115,9 +139,7 @@ def _profiles(names: list[str]) -> str:
     for name in names:
         family, _, version = name.rpartition("-")
         families.setdefault(family if version[:1].isdigit() else name, []).append(name)
-    said = [
-        held[0] if len(held) == 1 else f"{held[0]} to -{held[-1].rpartition('-')[2]}" for held in families.values()
-    ]
+    said = [held[0] if len(held) == 1 else f"{held[0]} to -{held[-1].rpartition('-')[2]}" for held in families.values()]
     return ", ".join(said)
 
 

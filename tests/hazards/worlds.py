@@ -16,10 +16,27 @@ from typing import Any, Final
 from conformance.answers import Answer
 from conformance.change import Upgrade
 from conformance.facts.declare import Fact
+from conformance.gather import logs as pod_logs
 from conformance.gather.discovery import Served, root_of
 from conformance.gather.failures import Failed
+from conformance.gather.http import Got
 from conformance.gather.listing import listings_of, read_listing, read_object, targets_of
-from conformance.reads import ClusterRead, Command, Desired, File, Files, HostRead, Listing, Named, Path
+from conformance.reads import (
+    ClusterRead,
+    Command,
+    Desired,
+    Environment,
+    File,
+    Files,
+    Filtered,
+    HostRead,
+    Journal,
+    Listing,
+    LoginCommand,
+    Named,
+    Path,
+    PodLogs,
+)
 from conformance.versions import Version
 
 __all__ = ["DENIED", "Api", "Machine", "Said", "upgrade_of"]
@@ -56,6 +73,7 @@ cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0
 /dev/sda15 /boot/efi vfat rw,relatime,fmask=0077 0 0
 """,
     "/etc/fstab": "# <file system> <mount point> <type> <options>\nUUID=5b1c / ext4 errors=remount-ro 0 1\n",
+    "/proc/sys/net/ipv4/conf/all/rp_filter": "0\n",
     "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory hugetlb pids rdma misc\n",
     "/etc/os-release": 'NAME="Ubuntu"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.4 LTS"\n',
     "/usr/lib/systemd/system/basic.target": "[Unit]\nDescription=Basic System\n",
@@ -87,6 +105,8 @@ class Machine:
     broken: Mapping[Any, str] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     cluster: str | None = None
+    #: What is set in a login shell of its user; None where that shell takes no command.
+    environment: Mapping[str, str] | None = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         there = {**_FILES, **self.files}
@@ -102,10 +122,30 @@ class Machine:
             return self._file(read)
         if isinstance(read, Files):
             return self._folder(read)
+        if isinstance(read, Filtered | Journal):
+            return self._log(read)
+        if isinstance(read, Environment | LoginCommand) and self.environment is None:
+            return _answer(read, "NONCE shell 1 /usr/sbin/nologin\n", "", 0)
+        if isinstance(read, Environment):
+            there = self.environment or {}
+            held = {name: there[name] for name in read.names if name in there}
+            told = "".join(f"NONCE var {name}\n{value}\nNONCE rc 0\n" for name, value in held.items())
+            return _answer(read, f"NONCE in\n{told}\nNONCE out 0\n", "", 0)
         assert isinstance(read, Command)
         said = self._says.get(read.key, Said(stderr=f"/bin/sh: 1: {read.line.split()[0]}: not found\n", rc=127))
         said = Said(said) if isinstance(said, str) else said
+        if isinstance(read, LoginCommand):
+            return _answer(read, f"NONCE in\n{said.stdout}\nNONCE out {said.rc}\n", "", 0)
         return _answer(read, said.stdout, said.stderr, said.rc)
+
+    def _log(self, read: Filtered | Journal) -> Answer:
+        """What is said is the whole log; a journal in which nothing was logged needs no word."""
+        missing = Said(stderr=f"sh: 1: {(read.words or ('',))[0]}: not found\n", rc=127)
+        said = self._says.get(read.key, "" if isinstance(read, Journal) else missing)
+        said = Said(said) if isinstance(said, str) else said
+        flags = re.IGNORECASE if read.ignore_case else 0
+        kept = [one for one in said.stdout.splitlines() if re.search(read.matching, one, flags)][-read.lines :]
+        return _answer(read, "".join(f"{one}\n" for one in [*kept, f"NONCE rc {said.rc}"]), said.stderr, 0)
 
     def _locked(self, path: str) -> bool:
         parts = path.split("/")
@@ -181,24 +221,32 @@ class Api:
     desired: tuple[str, ...] = ()
     #: A cluster without a kubeconfig of its own.
     connected: bool = True
+    #: ``namespace/pod`` or ``namespace/pod/container``, with ``previous `` in front for the one before -> the log, or
+    #: status and message where there is none. A log that is not named is empty; `broken` knows ``pods/log`` and
+    #: ``pods/log namespace/pod``.
+    logs: Mapping[str, str | bytes | tuple[int, str]] = field(default_factory=dict)
+    #: What time it says that it is.
+    date: str = "Sat, 01 Jan 2022 12:00:00 GMT"
 
     def answers(self, reads: Iterable[ClusterRead]) -> dict[str, Answer]:
         """What is stored of the reads that its API server is asked for."""
         reads = [one for one in reads if not isinstance(one, Desired)]
         found: dict[str, Answer] = {}
         listed: dict[str, Any] = {}
-        for resource, request in listings_of(reads).items():
+        for collection, request in listings_of(reads).items():
             try:
-                served = self._served(resource)
+                served = self._served(request.resource)
                 held = read_listing(self, served, request, 500, 0.0)  # type: ignore[arg-type]
                 found.update(held.answers)
-                listed[resource] = held.objects
+                listed[collection] = held.objects
             except Failed as failed:
                 found.update(dict.fromkeys(request.keys, failed.answer()))
-                listed[resource] = failed
+                listed[collection] = failed
         for read in reads:
             if isinstance(read, Named):
-                found[read.key] = self._named(read, listed[read.over.resource])
+                found[read.key] = self._named(read, listed[read.over.collection])
+            elif isinstance(read, PodLogs):
+                found[read.key] = self._logs(read, listed[read.over.collection])
             elif isinstance(read, Path):
                 problem = _problem(self.broken, read.location)
                 known = read.location in self.paths
@@ -227,6 +275,16 @@ class Api:
             return failed.answer()
         return Answer({"objects": {one.key: read_object(self, served, read, one, 0.0) for one in targets}})  # type: ignore[arg-type]
 
+    def _logs(self, read: PodLogs, listed: Any) -> Answer:
+        try:
+            if isinstance(listed, Failed):
+                raise listed
+            wanted = pod_logs.logs_of(read, listed)
+        except Failed as failed:
+            return failed.answer()
+        served = self._served("pods")
+        return Answer({"logs": {one.key: pod_logs.read_log(self, served, read, one, 0.0) for one in wanted}})  # type: ignore[arg-type]
+
     def _refuse(self, *names: str) -> None:
         for name in names:
             problem = _problem(self.broken, name)
@@ -235,13 +293,35 @@ class Api:
 
     # -- what the gatherer asks a requester for
 
-    def get(self, what: str, path: str, query: Any, *, until: float, use: Any) -> Any:
-        """One page with all objects of a collection."""
-        return use({"kind": "List", "items": list(self._of(path))})
+    def get(
+        self, what: str, path: str, query: Any, *, until: float, use: Any, accept: str = "", sink: Any = None
+    ) -> Any:
+        """One page with all objects of a collection, or the log of a container."""
+        if sink is not None:
+            sink()(self._log(what, path, dict(query)))
+            return use(Got(b"", "text/plain", self.date))
+        only = "PartialObjectMetadata" if "PartialObjectMetadata" in accept else ""
+        items = [{"metadata": one["metadata"]} if only else one for one in self._of(path)]
+        page = json.dumps({"kind": f"{only}List", "items": items})
+        return use(Got(page.encode(), "application/json", self.date))
 
     def decoded(self, what: str, got: Any) -> Any:
         """The page after its way through JSON."""
-        return json.loads(json.dumps(got))
+        return json.loads(got.body)
+
+    def _log(self, what: str, path: str, query: Mapping[str, str]) -> bytes:
+        match = re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log", path)
+        assert match
+        pod = "/".join(match.groups())
+        self._refuse("pods/log", f"pods/log {pod}")
+        before = "previous " if query.get("previous") == "true" else ""
+        names = (f"{before}{pod}/{query.get('container')}", f"{before}{pod}")
+        log = next((self.logs[one] for one in names if one in self.logs), "")
+        if isinstance(log, tuple):
+            status, message = log
+            missing = match[2] if status == 404 else ""
+            raise Failed("error", f"{what}: the API server answers {status}: {message}", status=status, missing=missing)
+        return log.encode() if isinstance(log, str) else log
 
     def get_json(self, what: str, path: str, *, until: float) -> Any:
         """One object."""
@@ -257,7 +337,9 @@ class Api:
     def _of(self, collection: str) -> Iterable[Mapping[str, Any]]:
         *prefix, plural = collection.split("/")
         group = prefix[2] if prefix[1] == "apis" else ""
-        return self.objects.get(f"{plural}.{group}" if group else plural, ())
+        held = self.objects.get(f"{plural}.{group}" if group else plural, ())
+        inside = prefix[-1] if "namespaces" in prefix[:-1] else None
+        return [one for one in held if inside is None or one["metadata"].get("namespace") == inside]
 
 
 def upgrade_of(given: Any) -> Upgrade:

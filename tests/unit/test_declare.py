@@ -46,7 +46,7 @@ def of_fleet(members):
         (lambda: host_fact("a"), lambda *args: None, "without ."),
         (lambda: host_fact("a"), lambda one, **rest: None, "without ."),
         (lambda: host_fact(listing("nodes")), None, "host_fact takes commands, files"),
-        (lambda: host_fact(every(of_host)), None, "host_fact takes"),
+        (lambda: host_fact(every(of_cluster)), None, "host_fact takes"),
         (lambda: cluster_fact("kubectl get nodes"), None, "cluster_fact takes listings"),
         (lambda: cluster_fact(file("/etc/x")), None, "cluster_fact takes"),
         (lambda: fleet_fact(listing("nodes")), None, "fleet_fact takes every"),
