@@ -187,9 +187,17 @@ def scope_of(module: str) -> Mapping[str, Any]:
         parent = ".".join(parts[:end])
         for name in _fact_modules(parent) if parent != "conformance" else ():
             if name != module:
-                scope.update(_declared_in(importlib.import_module(name)))
+                scope.update(_declared_in(_imported(name)))
     scope.update(_declared_in(sys.modules[module]))
     return scope
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        msg = f"{name}: cannot be imported: {type(error).__name__}: {error}"
+        raise InvalidPack(msg) from error
 
 
 @functools.cache

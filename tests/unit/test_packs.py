@@ -187,3 +187,11 @@ def test_an_installed_pack_that_is_none(monkeypatch, value):
 def test_whatever_stops_an_import_names_the_file(tmp_path, line):
     with pytest.raises(InvalidPack, match="check_a.py: cannot be imported: "):
         load_checks(pack_of(tmp_path, {"check_a.py": f"{line}\n{check('a')}"}))
+
+
+def test_a_module_of_facts_that_no_check_imports_is_named_where_it_is_broken(tmp_path):
+    pack = pack_of(
+        tmp_path, {"p.yaml": "hazards: [a]\n", "facts_more.py": "x = (\n", "check_a.py": check("a", names="subject")}
+    )
+    with pytest.raises(InvalidPack, match=r"facts_more: cannot be imported: SyntaxError"):
+        load_checks(pack)
