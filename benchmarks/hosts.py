@@ -21,7 +21,9 @@ from pathlib import Path
 from tests.lab.hosts import HostSpec, Lab
 
 HERE = Path(__file__).resolve().parent
-PROFILE = "kubernetes-1.36"
+#: With versions to which most of its hazards apply.
+PROFILE = "anthos-bare-metal-1.8"
+UPGRADE = ("1.7.1", "1.8.1")
 PARALLEL = "64"
 GOALS = {
     "gather / limit": 1.3,
@@ -50,7 +52,8 @@ def whole(where: str, *argv: str) -> float:
         cwd=where,
     )
     took = time.perf_counter() - began
-    if done.returncode:
+    # Incomplete (10): what hosts cannot tell without their cluster is unknown; it was read all the same.
+    if done.returncode not in (0, 10):
         sys.exit(
             f"pytest {' '.join(argv)[:200]} ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
         )
@@ -81,7 +84,15 @@ def compare(count: int, rounds: int, *, testinfra: bool) -> bool:
         script = Path(scratch, "script")
         config, identity, known = str(lab.ssh_config), str(lab.identity), str(lab.known_hosts)
         subprocess.run(
-            [sys.executable, str(HERE / "contenders/gather.py"), PROFILE, ",".join(names), config, str(script)],
+            [
+                sys.executable,
+                str(HERE / "contenders/gather.py"),
+                PROFILE,
+                *UPGRADE,
+                ",".join(names),
+                config,
+                str(script),
+            ],
             check=True,
         )
         addresses = ",".join(lab.address(name) for name in names)
@@ -91,12 +102,16 @@ def compare(count: int, rounds: int, *, testinfra: bool) -> bool:
         contenders: dict[str, Callable[[], float]] = {
             "limit: paramiko": lambda: printed(limit, "paramiko", addresses, identity, known, str(script), PARALLEL),
             "limit: asyncssh": lambda: printed(limit, "asyncssh", addresses, identity, known, str(script), PARALLEL),
-            "our gather": lambda: printed(str(HERE / "contenders/gather.py"), PROFILE, ",".join(names), config),
+            "our gather": lambda: printed(
+                str(HERE / "contenders/gather.py"), PROFILE, *UPGRADE, ",".join(names), config
+            ),
             "our whole run": lambda: whole(
                 scratch,
                 "--profile",
                 PROFILE,
                 "--examine=hosts",
+                f"--upgrade-from={UPGRADE[0]}",
+                f"--upgrade-to={UPGRADE[1]}",
                 f"--hosts={hosts}",
                 f"--ssh-config={config}",
                 f"--report-dir={scratch}/reports",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from conformance.documents import Entry, InvalidDocument, load
 from conformance.hazards import Target
 from conformance.versions import InvalidVersion, Version
 
-__all__ = ["Change", "Cluster", "Host", "NodesOf", "Ssh", "Upgrade", "load_change"]
+__all__ = ["FRESH_HOURS", "Change", "Cluster", "Host", "NodesOf", "Ssh", "Upgrade", "load_change"]
 
 HOST_ROLES: Final = ("control-plane", "worker", "load-balancer", "workstation")
 CLUSTER_ROLES: Final = (
@@ -21,8 +21,10 @@ CLUSTER_ROLES: Final = (
 )
 #: Keys by which a cluster names the one that manages it, in each platform's word.
 MANAGERS: Final = ("admin", "management", "supervisor")
+#: For how many hours a report counts as evidence, where the change does not say.
+FRESH_HOURS: Final = 24
+_LONGEST: Final = 24 * 366
 _NAME: Final = re.compile(r"[\w][\w.@:/\[\]-]*")
-_LOCAL: Final = "local://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,12 @@ class Change:
     waivers: Path | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     examine: tuple[str, ...] = ("hosts", "clusters")
+    #: Whether programs may be run in pods (pods/exec), where nothing else gives a fact.
+    exec: bool = True
+    #: For how many hours after reading began a report counts as evidence.
+    fresh_hours: int = FRESH_HOURS
+    #: The files that describe it, by name -> digest; see `conformance.gate.inputs`.
+    inputs: Mapping[str, str] = field(default_factory=dict)
     #: The file that it was read from; None when it comes from the command line alone.
     file: Path | None = None
 
@@ -112,7 +120,18 @@ def load_change(path: Path) -> Change:
     :raises InvalidDocument: with file, path and what was expected.
     """
     top = load(path)
-    allowed = ("profile", "upgrade", "clusters", "hosts", "ssh", "waivers", "parameters", "examine")
+    allowed = (
+        "profile",
+        "upgrade",
+        "clusters",
+        "hosts",
+        "ssh",
+        "waivers",
+        "parameters",
+        "examine",
+        "exec",
+        "fresh-hours",
+    )
     top.keys(allowed)
     base = path.parent
     clusters = {name: _cluster(name, entry, base) for name, entry in top["clusters"].items()}
@@ -144,8 +163,19 @@ def load_change(path: Path) -> Change:
         waivers=_path(top["waivers"], base) if "waivers" in top else None,
         parameters=parameters,
         examine=examine,
+        exec=top["exec"].flag(default=True),
+        fresh_hours=_hours(top["fresh-hours"]),
         file=path,
     )
+
+
+def _hours(entry: Entry) -> int:
+    if entry.value is None:
+        return FRESH_HOURS
+    text = scalar(entry)
+    if not text.isdecimal() or not 1 <= int(text) <= _LONGEST:
+        entry.fail(f"{text!r} is no number of hours; expected such as 24")
+    return int(text)
 
 
 def scalar(entry: Entry) -> str:
@@ -267,68 +297,3 @@ def _ssh(entry: Entry, base: Path) -> Ssh:
         sudo=entry["sudo"].flag(default=False),
         verify_host_keys=entry["verify_host_keys"].flag(default=True),
     )
-
-
-def with_options(change: Change, options: Mapping[str, Any]) -> Change:
-    """The change with what the command line says put over it.
-
-    `options`: ``hosts`` (specifications, comma-separated or a list), ``ssh_config``, ``ssh_identity_file``, ``sudo``,
-    ``kubeconfig``, ``kube_context``, ``cluster_name``, ``desired`` (paths), ``upgrade_from``, ``upgrade_to``,
-    ``waivers``, ``examine``; absent or None where nothing was said.
-
-    :raises InvalidDocument: a version is malformed, or an option contradicts the change file.
-    """
-    upgrade = change.upgrade
-    source = _version_option("--upgrade-from", options.get("upgrade_from"))
-    target = _version_option("--upgrade-to", options.get("upgrade_to"))
-    upgrade = Upgrade(source or upgrade.source, target or upgrade.target)
-    hosts: Mapping[str, Host] = change.hosts
-    clusters: Mapping[str, Cluster] = change.clusters
-    nodes = change.nodes
-    if options.get("hosts"):
-        specs = [one.strip() for part in options["hosts"] for one in part.split(",") if one.strip()]
-        hosts = {spec: next((h for h in hosts.values() if h.connection == spec), Host(spec, spec)) for spec in specs}
-        nodes = ()
-    kubeconfig, context = options.get("kubeconfig"), options.get("kube_context")
-    if kubeconfig or context:
-        name = str(options.get("cluster_name") or context or kubeconfig)
-        clusters = {name: Cluster(name, expanded(kubeconfig) if kubeconfig else None, context)}
-        hosts = {k: replace(h, cluster=None if "workstation" in h.roles else name) for k, h in hosts.items()}
-    if options.get("desired"):
-        paths = tuple(Path(one) for one in options["desired"])
-        if len(clusters) > 1:
-            msg = "--desired: the change names several clusters; give each its own `desired` in the change file"
-            raise InvalidDocument(msg)
-        clusters = {key: replace(one, desired=paths) for key, one in clusters.items()}
-    ssh = change.ssh
-    if options.get("ssh_config"):
-        ssh = replace(ssh, config=expanded(options["ssh_config"]))
-    if options.get("ssh_identity_file"):
-        ssh = replace(ssh, identity_file=expanded(options["ssh_identity_file"]))
-    if options.get("sudo"):
-        ssh = replace(ssh, sudo=True)
-    return replace(
-        change,
-        upgrade=upgrade,
-        hosts=hosts,
-        nodes=nodes,
-        clusters=clusters,
-        ssh=ssh,
-        waivers=Path(options["waivers"]) if options.get("waivers") else change.waivers,
-        examine=(options["examine"],) if options.get("examine") else change.examine,
-    )
-
-
-def _version_option(name: str, text: str | None) -> Version | None:
-    try:
-        return Version.parse(text) if text else None
-    except InvalidVersion as error:
-        msg = f"{name}: {error}"
-        raise InvalidDocument(msg) from None
-
-
-def with_default_subject(change: Change, *, cluster: bool) -> Change:
-    """The change with ``local://`` as its host, where neither host nor cluster is named anywhere."""
-    if change.hosts or change.clusters or change.nodes or cluster or "hosts" not in change.examine:
-        return change
-    return replace(change, hosts={_LOCAL: Host(_LOCAL, _LOCAL)})

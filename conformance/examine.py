@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from conformance import __version__
+from conformance.account import account_of
 from conformance.comparison import Earlier, compare
-from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, judge
+from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, Verdict, judge
+from conformance.gate.inputs import digest_of_waivers
 from conformance.hazards import Severity
 from conformance.run import now_text
 from conformance.select import upgrades_of
@@ -17,7 +19,7 @@ from conformance.waivers import Waiver, complaints
 if TYPE_CHECKING:
     from conformance.run import Run
 
-__all__ = ["examine"]
+__all__ = ["examine", "fresh_until"]
 
 
 def examine(
@@ -41,7 +43,9 @@ def examine(
     findings = tuple(sorted(found.values(), key=lambda one: one.rank))
     missing = _not_run(run, found, stopped=stopped)
     not_examined = (*run.selection.not_examined, *missing)
-    blockers = {name for name, (_, hazard) in run.table.items() if hazard.severity is Severity.BLOCKER}
+    waivers = list(waivers)
+    table = run.every_hazard() if waivers else {}
+    blockers = {name for name, (_, hazard) in table.items() if hazard.severity is Severity.BLOCKER}
     loud = complaints(waivers, findings, now, blockers)
     verdict, reasons = judge(findings, not_examined, strict=strict, loud=len(loud))
     snapshot = run.snapshot
@@ -58,10 +62,57 @@ def examine(
         coverage=_coverage(run, findings, not_examined),
         findings=findings,
         warnings=(*loud, *_unverified(run)),
-        gather={"from_snapshot": run.replay, "finished": snapshot.finished, "subjects": snapshot.notes},
+        gather={
+            "from_snapshot": run.replay,
+            "finished": snapshot.finished,
+            "subjects": snapshot.notes,
+            **account_of(run),
+        },
         suite=__version__,
         comparison=compare(earlier, findings) if earlier else None,
+        situation=run.situation.value,
+        snapshot=snapshot.digest(),
+        fresh_until=fresh_until(snapshot.started, run.change.fresh_hours),
+        inputs={**run.change.inputs, **digest_of_waivers(run.change)},
+        verdicts=_verdicts(run, findings, not_examined, strict=strict, loud=len(loud)),
     )
+
+
+def fresh_until(started: str, hours: int) -> str:
+    """When evidence of which reading began then is too old; empty where nothing was read, or nobody knows when."""
+    try:
+        return now_text(datetime.fromisoformat(started) + timedelta(hours=hours))
+    except (ValueError, OverflowError):
+        return ""
+
+
+def _verdicts(
+    run: Run, findings: tuple[Finding, ...], not_examined: tuple[LeftOut, ...], *, strict: bool, loud: int
+) -> dict[str, tuple[Verdict, tuple[str, ...]]]:
+    """The verdict on each cluster that is upgraded, where there are several.
+
+    What belongs to no cluster - the fleet, a workstation, a hazard that was looked for nowhere - concerns all of them.
+    """
+    upgraded = [name for name, upgrade in run.upgrades().items() if not upgrade.none]
+    if len(upgraded) < 2:
+        return {}
+
+    def concerns(subject: str | None, cluster: str) -> bool:
+        place = run.inventory.get(subject) if subject else None
+        if place is None or place.kind == "fleet":
+            return True
+        own = place.name if place.kind == "cluster" else place.cluster
+        return own is None or own == cluster or own == run.inventory[cluster].manager
+
+    return {
+        name: judge(
+            [one for one in findings if concerns(one.subject, name)],
+            [one for one in not_examined if concerns(one.subject, name)],
+            strict=strict,
+            loud=loud,
+        )
+        for name in upgraded
+    }
 
 
 def _not_run(run: Run, findings: Mapping[tuple[str, str], Finding], *, stopped: bool) -> list[LeftOut]:

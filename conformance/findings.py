@@ -174,6 +174,16 @@ class Examination:
     title: str = ""
     #: What has changed since an earlier run, where one was given (``--compare``).
     comparison: Comparison | None = None
+    #: Which hazards were looked for: before, stuck or repair.
+    situation: str = "before"
+    #: The sha256 digest of the snapshot that all of this speaks of, as ``sha256:…`` (see `Snapshot.digest`).
+    snapshot: str = ""
+    #: Until when this is considered evidence, ISO 8601; empty where nothing was read.
+    fresh_until: str = ""
+    #: The files that describe the change - change file, desired configuration, waivers: path -> ``sha256:…``.
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    #: The verdict on each cluster that is upgraded, with its reasons, where there are several.
+    verdicts: Mapping[str, tuple[Verdict, tuple[str, ...]]] = field(default_factory=dict)
 
     def count(self, outcome: Outcome) -> int:
         """How many findings have an outcome."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from conformance import __version__
-from conformance.answers import Answer
+from conformance.answers import Answer, NotApplicable, Unreadable
+from conformance.facts import SHARED
 from conformance.facts.declare import Fact
 from conformance.facts.resolve import needs_of
 from conformance.gather.jobs import ClusterJob, ClusterSettings, Gathered, HostJob, Progress, SshSettings
 from conformance.gather.jobs import Run as RunCommand
 from conformance.plan import Plan, Rehearsal
-from conformance.reads import HostRead, Listing, Step
+from conformance.reads import HostRead, Listing, PodExec, Step
 from conformance.reads.projection import covers
 from conformance.run import Run, now_text
 
@@ -50,7 +52,11 @@ def fill(run: Run, announce: Announce) -> None:
         run.expand()
     plan = run.plan()
     run.read_desired(plan)
-    _gather(run, plan, announce, "")
+    late = _late(run, plan)
+    _gather(run, _without(plan, late), announce, "")
+    if late:
+        run.settle()
+        _gather(run, Plan(_needed(run, late)), announce, "programs in pods")
     _rehearse(run, plan, announce)
     run.snapshot.finished = now_text(datetime.now(UTC))
     run.snapshot.notes["gather"] = {"seconds": round(time.monotonic() - began, 3)}
@@ -81,6 +87,36 @@ def _gather(run: Run, plan: Plan, announce: Announce, what: str) -> None:
         for name, reads in clusters.items()
     ]
     _keep(run, _side_by_side(run, host_jobs, cluster_jobs, progress))
+
+
+def _late(run: Run, plan: Plan) -> dict[str, tuple[PodExec, ...]]:
+    """Cluster -> the programs in its pods that are run only if its hosts do not tell the same."""
+    late: dict[str, tuple[PodExec, ...]] = {}
+    for name, reads in plan.of_clusters(run.inventory).items():
+        execs = [one for one in reads if isinstance(one, PodExec) and one.unless]
+        found = tuple(one for one in execs if any(run.closure.reads([one.unless], SHARED, run.inventory[name])))
+        if found:
+            late[name] = found
+    return late
+
+
+def _without(plan: Plan, late: Mapping[str, tuple[PodExec, ...]]) -> Plan:
+    kept = {name: tuple(one for one in reads if one not in late.get(name, ())) for name, reads in plan.reads.items()}
+    return replace(plan, reads=kept)
+
+
+def _needed(run: Run, late: Mapping[str, tuple[PodExec, ...]]) -> dict[str, tuple[PodExec, ...]]:
+    """Those of the late reads without which something stays unknown, now that hosts have answered."""
+
+    def is_known(name: str, fact: str) -> bool:
+        try:
+            run.facts.value(SHARED[fact], run.inventory[name])
+        except (Unreadable, NotApplicable):
+            return False
+        return True
+
+    needed = {name: tuple(one for one in reads if not is_known(name, one.unless)) for name, reads in late.items()}
+    return {name: reads for name, reads in needed.items() if reads}
 
 
 def _open(run: Run, name: str, reads: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from conformance.facts.declare import BUILT_IN, Every, Fact
 from conformance.facts.resolve import needs_of
 from conformance.findings import Evidence, Finding, Outcome
 from conformance.hazards import Clear, HazardFound, Severity, Target
-from conformance.reads import PodLogs
+from conformance.reads import PodExec, PodLogs
 
 if TYPE_CHECKING:
     from conformance.run import Run
@@ -217,7 +217,7 @@ def _ranges(thing: Any) -> bool:
     if not isinstance(thing, Fact):
         return thing is not None
     return thing.kind != "host" and (
-        bool(thing.needs) or any(isinstance(one, Every | PodLogs) for one in thing.sources)
+        bool(thing.needs) or any(isinstance(one, Every | PodExec | PodLogs) for one in thing.sources)
     )
 
 

@@ -37,7 +37,17 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         help="the configuration that is about to be applied (repeatable)",
     )
+    option(
+        "--since",
+        metavar="REV",
+        help="take versions and desired files from what this Git checkout changes since a revision, as origin/main",
+    )
     option("--examine", choices=("hosts", "clusters"), help="look at one side only; the verdict says so")
+    option(
+        "--no-exec",
+        action="store_true",
+        help="run no program in any pod (pods/exec); what only that would tell is unknown",
+    )
     option(
         "--plan",
         nargs="?",
@@ -54,7 +64,20 @@ def add_options(parser: pytest.Parser) -> None:
     )
     option("--waivers", metavar="FILE", help="accepted findings with reason, owner and expiry (YAML)")
     option("--report-dir", metavar="DIR", default="reports", help="where the reports go (default: reports/)")
+    option(
+        "--report-language",
+        choices=("en", "ja"),
+        default="en",
+        help="the language of preflight.html (default: en); what hosts and clusters said stays as it is",
+    )
     option("--compare", metavar="FILE", help="tell what has changed since an earlier run: its preflight.json")
+    option(
+        "--verify",
+        metavar="FILE",
+        help="ask an earlier preflight.json whether it still stands for the change at hand, and stop; contacts nobody",
+    )
+    option("--verify-key", metavar="FILE", help="the public key (PEM) with which that report must be signed")
+    option("--sign-key", metavar="FILE", help="sign the statement about the report with a private key (PEM)")
     option("--sarif", metavar="FILE", help="also write SARIF, for views that show results beside the files in Git")
     option(
         "--policy-report",
@@ -90,15 +113,20 @@ def make_run(config: pytest.Config) -> Any:
 def _make_run(config: pytest.Config) -> Any:
     from dataclasses import replace
 
-    from conformance.change import Change, load_change, with_default_subject, with_options
+    from conformance.change import Change, load_change
     from conformance.documents import InvalidDocument
+    from conformance.gate.inputs import digests_of
     from conformance.hazards import Situation
+    from conformance.overrides import with_default_subject, with_options
     from conformance.profiles import Library
     from conformance.recorded import change_of
     from conformance.run import Run
     from conformance.snapshot import InvalidSnapshot, Snapshot, check_place, merge
 
     option = config.getoption
+    if option("--snapshot") and option("--since"):
+        msg = "--since: a snapshot says itself what it was read for; leave one of the two out"
+        raise InvalidDocument(msg)
     if option("--snapshot") and option("--save-snapshot"):
         msg = "--save-snapshot: nothing is read in a run on --snapshot; leave one of the two out"
         raise InvalidDocument(msg)
@@ -119,6 +147,7 @@ def _make_run(config: pytest.Config) -> Any:
             raise InvalidSnapshot(msg) from None
         if named:
             change = replace(change, file=named.file, waivers=named.waivers, profile=named.profile)
+            change = replace(change, fresh_hours=named.fresh_hours)
     else:
         change = Change()
     name = option("--profile") or change.profile
@@ -129,15 +158,31 @@ def _make_run(config: pytest.Config) -> Any:
     profile = library.find(name)
     change = with_options(change, _overrides(config, replay=bool(kept)))
     run = Run(profile, library, change, Situation(option("--situation")), snapshot, replay=bool(kept))
-    if not kept:
+    if option("--verify") and not option("--since"):
+        pass  # what is only usual was not asked for: the report says itself whom it is about
+    elif not kept:
         run.change = with_default_subject(_with_usual_cluster(run), cluster=False)
-        run.settle()
+        if option("--since"):
+            run.change = _since(run.change, profile, option("--since"))
+    if not kept:
+        upgrades = (run.change.upgrade_of(one) for one in run.change.clusters or [None])
+        run.take(library.settled(profile, (one.target for one in upgrades if one.target and not one.none)))
     run.check_parameters()
     if not kept:
-        stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only"))
+        stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only", "--verify"))
         _check_connections(run, stays=stays)
+        run.change = replace(run.change, inputs=digests_of(run.change))
         run.plan(undecided=True)  # a check that names what can never be given is an error before anything is read
     return run
+
+
+def _since(change: Any, profile: Any, revision: str) -> Any:
+    from conformance.gate.since import NothingChanged, since
+
+    try:
+        return since(change, profile, revision)
+    except NothingChanged as nothing:
+        pytest.exit(str(nothing), returncode=int(pytest.ExitCode.NO_TESTS_COLLECTED))
 
 
 def _overrides(config: pytest.Config, *, replay: bool) -> dict[str, Any]:
@@ -149,6 +194,7 @@ def _overrides(config: pytest.Config, *, replay: bool) -> dict[str, Any]:
         "upgrade_to": given("--upgrade-to"),
         "waivers": given("--waivers"),
         "examine": given("--examine"),
+        "no_exec": given("--no-exec"),
         "desired": given("--desired"),
     }
     if not replay:

@@ -13,7 +13,7 @@ import importlib.util
 import re
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +30,8 @@ __all__ = ["Check", "InvalidPack", "Pack", "builtin_pack", "installed_packs", "l
 
 #: Entry points of this group name a package whose directory is a pack.
 ENTRY_POINTS: Final = "conformance.packs"
+_BUILTIN: Final = "conformance.checks"
+_ID: Final = re.compile(r"""["']([a-z0-9]+(?:-[a-z0-9]+)+)["']""")
 _HERE: Final = Path(__file__).resolve().parent
 
 
@@ -79,7 +81,7 @@ def builtin_pack() -> Pack:
     """The suite's own checks and profiles: inside the package when installed, beside it in a checkout."""
     inside = _HERE / "checks"
     root = _HERE if inside.is_dir() else _HERE.parent
-    return Pack("conformance", "conformance.checks", root / "checks", (root / "profiles",))
+    return Pack("conformance", _BUILTIN, root / "checks", (root / "profiles",))
 
 
 def pack_beside(profile: Path) -> Pack:
@@ -148,14 +150,18 @@ def _import(pack: Pack, path: Path) -> ModuleType:
         raise InvalidPack(msg) from error
 
 
-def load_checks(pack: Pack) -> list[Check]:
-    """All checks of a pack.
+def load_checks(pack: Pack, wanted: Collection[str] | None = None) -> list[Check]:
+    """All checks of a pack; with `wanted`, of the suite's own pack only modules that name one of these hazards.
+
+    Each run would otherwise import the checks of all platforms.
 
     :raises InvalidPack: a module cannot be imported, or a check is declared in a way that cannot work.
     """
     _package(pack)
     checks = []
     for path in pack.modules():
+        if wanted is not None and pack.package == _BUILTIN and _words(path).isdisjoint(wanted):
+            continue
         module = _import(pack, path)
         scope = scope_of(module.__name__)
         for name, function in vars(module).items():
@@ -172,6 +178,12 @@ def load_checks(pack: Pack) -> list[Check]:
                 raise InvalidPack(msg)
             checks.append(Check(name, function, declared, path, scope))
     return checks
+
+
+@functools.cache
+def _words(path: Path) -> frozenset[str]:
+    """What may be an id of a hazard in a module of ours, where ids are written out as they are declared."""
+    return frozenset(_ID.findall(path.read_text(encoding="utf-8")))
 
 
 @functools.cache

@@ -26,15 +26,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer ``--list-…`` and ``--plan``, which print and stop."""
+    """Answer ``--list-…``, ``--plan`` and ``--verify``, which print and stop."""
     from conformance.options import is_on
 
-    asked = ("--list-profiles", "--list-hazards", "--plan")
+    asked = ("--list-profiles", "--list-hazards", "--plan", "--verify")
     if not any(config.getoption(one) for one in asked):
         return None
-    if config.getoption("--plan") and not is_on(config):
-        msg = "--plan: name what is to be planned: --profile NAME, or --change FILE"
-        raise pytest.UsageError(msg)
+    for one, what in (("--plan", "planned"), ("--verify", "verified")):
+        if config.getoption(one) and not is_on(config):
+            msg = f"{one}: name what is to be {what}: --profile NAME, or --change FILE"
+            raise pytest.UsageError(msg)
     from conformance.printing import print_asked
 
     code: int = print_asked(config)
@@ -46,7 +47,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Switch the suite on, where it is asked for."""
     from conformance.options import is_on
 
-    for name in ("--save-snapshot", "--snapshot", "--upgrade-to", "--upgrade-from", "--examine"):
+    for name in (
+        "--save-snapshot",
+        "--snapshot",
+        "--upgrade-to",
+        "--upgrade-from",
+        "--examine",
+        "--since",
+        "--sign-key",
+    ):
         if config.getoption(name) and not is_on(config):
             msg = f"{name} needs --profile NAME, or --change FILE"
             raise pytest.UsageError(msg)
@@ -55,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         config.stash[SESSION] = session = Session(config)
         config.pluginmanager.register(Hooks(session), "preflight-session")
+        config.pluginmanager.register(Sealing(session), "preflight-sealing")
 
 
 class Hooks:
@@ -72,7 +82,7 @@ class Hooks:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         """Be in front of pytest-html, and behind pytest-metadata, which has told it of this machine by now."""
-        self.session.clear_environment()
+        self.session.page.clear_environment()
 
     def pytest_report_header(self) -> list[str]:
         """Say what is examined."""
@@ -139,15 +149,33 @@ class Hooks:
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:
         """The title of pytest-html's report."""
-        report.title = self.session.title()
+        self.session.page.title(report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """The verdict block on top of pytest-html's report."""
-        prefix.append(self.session.html())
+        prefix.append(self.session.page.summary(self.session.examination))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """A column for the outcome of a finding."""
+        self.session.page.head(cells)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
-        """Leave rows that say nothing out of the table."""
-        if report.when == "teardown" and report.passed:
-            del cells[:]
+        """Tell the finding in its row, and leave rows that say nothing out of the table."""
+        self.session.page.row(report, cells)
+
+
+class Sealing:
+    """What is done when everybody, pytest-html too, has finished."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None]:
+        """Seal the page that pytest-html has written, and attest all reports."""
+        yield
+        if not self.session.worker:
+            self.session.seal()

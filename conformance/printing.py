@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance.gather.requests import EXEC
 from conformance.options import is_on, make_run
 from conformance.plan import Plan
 from conformance.privileges import cluster_role, sudoers
-from conformance.reads import ClusterRead, Command, Desired, HostRead, Listing, Named, PodLogs
+from conformance.reads import ClusterRead, Command, Desired, HostRead, Listing, Named, PodExec, PodLogs
 from conformance.run import Run
 
 __all__ = ["print_asked"]
@@ -28,6 +31,8 @@ def print_asked(config: pytest.Config) -> int:
     if config.getoption("--list-hazards"):
         return _out(_hazards(config))
     run: Run = make_run(config)
+    if config.getoption("--verify"):
+        return _verify(config, run)
     plan = run.plan(undecided=True)
     form = config.getoption("--plan")
     if form == "rbac":
@@ -40,6 +45,20 @@ def print_asked(config: pytest.Config) -> int:
 def _out(text: str) -> int:
     sys.stdout.write(text.rstrip("\n") + "\n")
     return 0
+
+
+def _verify(config: pytest.Config, run: Run) -> int:
+    from conformance.gate.telling import told
+    from conformance.gate.verification import verify
+
+    path, key = Path(config.getoption("--verify")), config.getoption("--verify-key")
+    try:
+        found = verify(run, run.change, path, datetime.now(UTC), Path(key) if key else None)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    text, code = told(found, path, run.profile.name)
+    _out(text)
+    return code
 
 
 def _profiles() -> str:
@@ -128,6 +147,10 @@ def _request(read: ClusterRead) -> dict[str, Any]:
     elif isinstance(read, PodLogs):
         record.update(verb="get", group="", resource="pods/log", at_most=read.pods, step_over=read.over.key)
         record.update(namespace=read.namespace, matching=read.matching, lines=read.lines, limit_bytes=read.limit)
+    elif isinstance(read, PodExec):
+        record.update(verb="get", group="", resource=EXEC, at_most=read.pods, step_over=read.over.key)
+        record.update(namespace=read.namespace, exec=list(read.argv), any=read.any, limit_bytes=read.limit)
+        record.update(**({"unless": read.unless} if read.unless else {}))
     elif not isinstance(read, Desired):
         record.update(verb="get", path=read.key.removeprefix("get "))
     return record
@@ -157,7 +180,11 @@ def _plan_text(run: Run, plan: Plan) -> str:
         for one in cluster["requests"]:
             keeps = one.get("keeps")
             kept = f"   keeps {keeps if isinstance(keeps, str) else ', '.join(keeps)}" if keeps else ""
-            lines.append(f"  - {one['read']}{kept}")
+            said = one["read"].replace("exec in ", "EXEC in a pod: ", 1) if "exec" in one else one["read"]
+            unless = f"   only where its hosts do not give {one['unless']}" if "unless" in one else ""
+            lines.append(f"  - {said}{unless}{kept}")
+        if any("exec" in one for one in cluster["requests"]):
+            lines.append(f"  EXEC takes the right to {EXEC}, which could do more than read; --no-exec does without it")
     for name, files in record["desired"].items():
         lines += ["", f"Desired configuration of {name}: {', '.join(files['files'])} ({', '.join(files['documents'])})"]
     if not record["hosts"] and not record["clusters"] and not record["nodes"]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from conformance.gather.requests import Location, requests_of
+from conformance.gather.requests import EXEC, Location, requests_of
 from conformance.plan import Plan
 from conformance.run import Run
 
@@ -39,7 +39,14 @@ def cluster_role(run: Run, plan: Plan) -> str:
     roles += [_role("Role", {"name": "pytest-preflight", "namespace": at}, held) for at, held in inside.items()]
     said = f"# What profile {run.profile.name} reads of a cluster, and no more. Discovery and /version need no rule.\n"
     if inside:
-        said += f"# Bind the ClusterRole with a ClusterRoleBinding, each Role with a RoleBinding ({', '.join(inside)}).\n"
+        said += (
+            f"# Bind the ClusterRole with a ClusterRoleBinding, each Role with a RoleBinding ({', '.join(inside)}).\n"
+        )
+    if any(not isinstance(one, Location) and one.resource == EXEC for one in wanted):
+        said += (
+            f"# {EXEC} COULD DO MORE THAN READ: --no-exec does without it, and prints the roles without it. Its verb get\n"
+            "# is asked for by all API servers, create by those of Kubernetes 1.35 and later.\n"
+        )
     return said + yaml.safe_dump_all(roles, sort_keys=False)
 
 

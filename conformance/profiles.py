@@ -13,16 +13,27 @@ from conformance.documents import Entry, InvalidDocument, load
 from conformance.packs import Pack, builtin_pack, installed_packs, pack_beside
 from conformance.versions import Version
 
-__all__ = ["Library", "Profile", "UnknownProfile"]
+__all__ = ["Library", "Profile", "UnknownProfile", "Versioned"]
 
 _KEYS: Final = (
     *("title", "platform", "extends", "abstract", "target", "source-version", "discover"),
-    *("hazards", "without", "parameters", "never-waived", "longest-waiver-days"),
+    *("hazards", "without", "parameters", "never-waived", "longest-waiver-days", "versioned"),
 )
 
 
 class UnknownProfile(InvalidDocument):
     """No profile has this name; the message lists what is close, or what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned:
+    """A kind of object, as clusters are kept in Git, whose version is the cluster's."""
+
+    kind: str
+    group: str
+    #: Where the version stands in it, and the cluster's name; without `name` it has none of its own.
+    version: str
+    name: str = "metadata.name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,8 @@ class Profile:
     #: Hazards that nobody can waive, and how many days ahead a waiver may expire at most; None is any.
     never_waived: tuple[str, ...] = ()
     longest_waiver_days: int | None = None
+    #: Where a change in Git shows the versions of clusters (``--since``).
+    versioned: tuple[Versioned, ...] = ()
     #: Only a base for others: not offered to people.
     abstract: bool = False
 
@@ -78,6 +91,26 @@ class Library:
             msg = f"--profile {name_or_file}: there is no such profile; {hint}"
             raise UnknownProfile(msg)
         return self._load(file, ())
+
+    def settled(self, profile: Profile, targets: Iterable[Version]) -> Profile:
+        """The profile that a base such as ``anthos-bare-metal`` has for a target; one that people choose stays.
+
+        :param targets: of all clusters that are upgraded; with none of them the base itself is all there is.
+        :raises UnknownProfile: there is none for this target.
+        :raises InvalidDocument: the targets are of several minor releases, and a run has one profile.
+        """
+        minors = sorted({one.release[:2] for one in targets})
+        if not profile.abstract or not minors:
+            return profile
+        names = [f"{profile.name}-{'.'.join(map(str, minor))}" for minor in minors]
+        if len(names) > 1:
+            msg = f"--profile {profile.name}: clusters go to several releases, and a run has one profile: {' or '.join(names)}"
+            raise InvalidDocument(msg)
+        if names[0] not in self._files:
+            others = [one.name for one in self.all() if one.name.startswith(f"{profile.name}-")]
+            msg = f"--profile {profile.name}: there is no {names[0]} for this target; there are {', '.join(others)}"
+            raise UnknownProfile(msg)
+        return self.find(names[0])
 
     def all(self) -> list[Profile]:
         """All profiles that people can choose, by name.
@@ -131,6 +164,7 @@ class Library:
             parameters=parameters,
             never_waived=_never_waived(top["never-waived"], bases, hazards),
             longest_waiver_days=_days(top["longest-waiver-days"], bases),
+            versioned=_versioned(top["versioned"]) or next((base.versioned for base in bases if base.versioned), ()),
             abstract=top["abstract"].flag(default=False),
         )
 
@@ -144,6 +178,15 @@ class Library:
             close = difflib.get_close_matches(name, self._files, n=1)
             entry.fail(f"there is no profile {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
         return self._load(base, below)
+
+
+def _versioned(entry: Entry) -> tuple[Versioned, ...]:
+    found = []
+    for one in entry.each():
+        one.keys(("kind", "group", "version", "name"), required=("kind", "group", "version"))
+        name = "" if one["name"].value == "" else one["name"].text("metadata.name")
+        found.append(Versioned(one["kind"].text(), one["group"].text(), one["version"].text(), name))
+    return tuple(found)
 
 
 def _never_waived(entry: Entry, bases: Iterable[Profile], hazards: list[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.change import Change, Cluster, Host, Upgrade
+from conformance.change import FRESH_HOURS, Change, Cluster, Host, Upgrade
 from conformance.versions import Version
 
 __all__ = ["change_of", "record_of"]
@@ -31,6 +31,9 @@ def record_of(change: Change) -> dict[str, Any]:
         },
         "parameters": dict(change.parameters),
         "examine": list(change.examine),
+        "exec": change.exec,
+        "fresh_hours": change.fresh_hours,
+        "inputs": dict(change.inputs),
     }
 
 
@@ -60,6 +63,9 @@ def change_of(record: Mapping[str, Any]) -> Change:
         clusters=clusters,
         parameters={str(key): str(value) for key, value in record["parameters"].items()},
         examine=tuple(record["examine"]),
+        exec=record.get("exec") is not False,
+        fresh_hours=int(record.get("fresh_hours", FRESH_HOURS)),
+        inputs={str(key): str(value) for key, value in record.get("inputs", {}).items()},
     )
 
 

@@ -57,6 +57,7 @@ class Run:
     tracebacks: bool = False
     #: Whether reports list clear results one by one: not where there are thousands, which a browser would choke on.
     shows_all: bool = True
+    #: The checks of the profile's hazards; others may be among them.
     table: Mapping[str, tuple[Check, Hazard]] = field(default_factory=dict)
     inventory: Inventory = field(default_factory=lambda: Inventory([]))
     selection: Selection = field(default_factory=lambda: Selection(0, (), (), ()))
@@ -67,18 +68,29 @@ class Run:
     _upgrades: dict[str, Upgrade] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        checks = [check for pack in self.library.packs for check in load_checks(pack)]
-        self.table = checks_by_hazard(checks)
         self.change = examined(self.change)
+        self.take(self.profile)
+
+    def take(self, profile: Profile) -> None:
+        """Run this profile: import the checks that it names, and those only."""
+        self.profile = profile
+        checks = [check for pack in self.library.packs for check in load_checks(pack, set(profile.hazards))]
+        self.table = checks_by_hazard(checks)
+        if not all(one in self.table for one in profile.hazards):
+            self.table = self.every_hazard()  # so that the message can say what is close
         self.settle()
+
+    def every_hazard(self) -> Mapping[str, tuple[Check, Hazard]]:
+        """The hazards of all profiles, with their checks: more than `table` holds, and slower to have."""
+        return checks_by_hazard(check for pack in self.library.packs for check in load_checks(pack))
 
     # -- what is known so far ------------------------------------------------------------------------------------
 
     def settle(self) -> None:
         """Make inventory and selection anew from the change and from what the snapshot holds by now."""
         self.inventory = Inventory.of(self.change)
-        self.facts = Facts(self.inventory, self.snapshot.answer, scope_of, self.parameter)
-        self.closure = Closure(self.inventory, scope_of, self.parameter, self.address)
+        self.facts = Facts(self.inventory, self.snapshot.answer, scope_of, self.parameter, execs=self.change.exec)
+        self.closure = Closure(self.inventory, scope_of, self.parameter, self.address, execs=self.change.exec)
         self.selection = select(
             self.profile, self.table, self.inventory, self.change, self.situation, self.source_versions()
         )

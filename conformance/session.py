@@ -16,6 +16,8 @@ from conformance.comparison import Earlier, load_earlier
 from conformance.findings import Examination, Finding, Outcome
 from conformance.items import CheckFile, CheckItem, finding_of, own_marks
 from conformance.options import make_run
+from conformance.page import ROWS, Page
+from conformance.report.words import Words, words_of
 from conformance.snapshot import InvalidSnapshot
 from conformance.waivers import load_waivers, waive
 
@@ -23,8 +25,6 @@ __all__ = ["Session"]
 
 #: Exit status of a run in which nothing failed, but something is unknown or was not examined.
 INCOMPLETE: Final = 10
-#: With more items than this the table of pytest-html leaves out what is clear: it is drawn by the browser.
-_ROWS: Final = 1000
 _CATEGORIES: Final = {
     "warning": ("warning", "w", ("WARNING", {"yellow": True})),
     "waived": ("waived", "v", ("WAIVED", {"yellow": True})),
@@ -43,11 +43,11 @@ class Session:
         self.now = datetime.fromisoformat(handed["preflight_now"]) if self.worker else datetime.now(UTC)
         self.waivers = self._waivers()
         self.earlier = self._earlier()
+        self.signer = self._signer()
         self.findings: dict[tuple[str, str], Finding] = {}
         self.examination: Examination | None = None
         self.written: list[Path] = []
         self._gathered = False
-        self._claimed = False
         self._others = False
         self._folder: Path | None = None
         for mark in own_marks():
@@ -55,13 +55,14 @@ class Session:
         self._aim()
         self.run.tracebacks = getattr(config.option, "tbstyle", "auto") not in ("auto", "no", "line")
         self._register_fixtures()
+        self.page = Page(config, self.run, self._words())
         if not self.worker:
-            self._claim_reports()
+            self.page.claim()
 
     def _waivers(self) -> list[Any]:
         path = self.run.change.waivers
         try:
-            return load_waivers(path, self.run.table, self.run.profile, self.now) if path else []
+            return load_waivers(path, self.run.every_hazard(), self.run.profile, self.now) if path else []
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -70,6 +71,25 @@ class Session:
         try:
             # Read now: this run's own reports may take its place.
             return load_earlier(Path(path)) if path else None
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def _signer(self) -> Any:
+        path = None if self.worker else self.config.getoption("--sign-key")
+        if not path:
+            return None
+        from conformance.gate.attestation import Signer
+
+        try:
+            return Signer(Path(path))
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+
+    def _words(self) -> Words:
+        language = "en" if self.worker else self.config.getoption("--report-language")
+        hazards = (hazard for _, hazard in self.run.table.values())
+        try:
+            return words_of(language, self.run.library.packs, hazards)
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -87,24 +107,6 @@ class Session:
         scopes = [self.run.table[one][0].scope for one in self.run.profile.hazards]
         self.config.pluginmanager.register(holder_of(scopes), "preflight-facts")
 
-    def _claim_reports(self) -> None:
-        option = self.config.option
-        if hasattr(option, "htmlpath") and not option.htmlpath and not option.collectonly:
-            option.htmlpath = str(Path(option.report_dir) / "preflight.html")
-            option.self_contained_html = True
-            self._claimed = True
-
-    def clear_environment(self) -> None:
-        """Leave out pytest-html's table of the machine that pytest runs on: the verdict is to stand on top."""
-        if not self._claimed:
-            return
-        try:
-            from pytest_metadata.plugin import metadata_key
-        except ImportError:
-            return
-        if metadata_key in self.config.stash:
-            self.config.stash[metadata_key].clear()
-
     # -- gather --------------------------------------------------------------------------------------------------
 
     def gather(self) -> None:
@@ -113,7 +115,7 @@ class Session:
             return
         self._gathered = True
         self._gather()
-        self.run.shows_all = len(self.run.selection.cases) <= _ROWS
+        self.run.shows_all = len(self.run.selection.cases) <= ROWS
         if not self.run.shows_all:
             # What was read stays until the end: looking through it for garbage again and again is time lost.
             gc.collect()
@@ -258,6 +260,21 @@ class Session:
             return status
         return {"go": 0, "no-go": 1}.get(self.examination.verdict.value, INCOMPLETE)
 
+    def seal(self) -> None:
+        """Finish what pytest-html has written, and attest all reports."""
+        self.page.seal()
+        if self.examination is None or not self.written:
+            return
+        from conformance.gate.attestation import attest
+
+        directory = Path(self.config.option.report_dir)
+        page = self.page.path
+        beside = [one for one in (*self.written, page) if one and one.parent == directory and one.is_file()]
+        try:
+            attest(self.examination, beside, directory, self.signer)
+        except (OSError, ValueError) as error:
+            self.config.issue_config_time_warning(pytest.PytestWarning(str(error)), stacklevel=2)
+
     def _other_forms(self) -> dict[Path, list[str]]:
         """The forms that were asked for by name: path -> text."""
         option, examination = self.config.option, self.examination
@@ -288,22 +305,10 @@ class Session:
             return
         from conformance.report.terminal import write
 
-        html = getattr(self.config.option, "htmlpath", None)
-        written = [*self.written, *([Path(html)] if html and Path(html).exists() else [])]
+        page = self.page.path
+        written = [*self.written, *([page] if page and page.exists() else [])]
         terminal.ensure_newline()
         write(self.examination, terminal.write_line, width=terminal._tw.fullwidth, reports=written)  # noqa: SLF001
-
-    def title(self) -> str:
-        """The title of the HTML report."""
-        from conformance.report.html import report_title
-
-        return report_title(self.examination) if self.examination else f"Preflight: {self.run.profile.title}"
-
-    def html(self) -> str:
-        """The verdict block of the HTML report."""
-        from conformance.report.html import style, verdict_block
-
-        return f"<style>{style()}</style>{verdict_block(self.examination)}" if self.examination else ""
 
 
 def _files_of(change: Change) -> dict[str, list[str]]:

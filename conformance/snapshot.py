@@ -7,12 +7,13 @@ still describes machines, so it is written readable for its owner only.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ class Snapshot:
     #: Notes of the gatherers by subject: host keys, what was not verified by decision …
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     suite: str = ""
+    #: Of one that was loaded: the digest of its file, uncompressed.
+    loaded: str = field(default="", compare=False)
 
     def answer(self, subject: str, read: str) -> Answer | None:
         """The stored answer of one read, None where it was never made."""
@@ -64,6 +67,27 @@ class Snapshot:
             "notes": self.notes,
         }
 
+    def digest(self) -> str:
+        """``sha256:`` and the digest of its file before it is compressed: the one it is from, else as `save` writes it."""
+        if self.loaded:
+            return self.loaded
+        digest = hashlib.sha256()
+        for piece in self._pieces():
+            digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
+
+    def _pieces(self) -> Iterator[bytes]:
+        """`to_dict` as JSON, a subject at a time: that of a large fleet never stands in memory as one text."""
+        before: dict[str, Any] = {}
+        after: dict[str, Any] = {}
+        for key, value in replace(self, answers={}).to_dict().items():
+            (after if key == "notes" else before)[key] = value
+        yield _json(before)[:-3]  # up to the brace of the answers, which stand last of these
+        for number, (subject, reads) in enumerate(self.answers.items()):
+            records = {key: _answer_record(one) for key, one in sorted(reads.items())}
+            yield (b"," if number else b"{") + _json(subject) + b":" + _json(records)
+        yield (b"}," if self.answers else b"{},") + _json(after)[1:]
+
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all; compressed where its name ends in ``.gz``.
 
@@ -74,7 +98,7 @@ class Snapshot:
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             try:
                 with os.fdopen(handle, "wb") as raw:
-                    data = json.dumps(self.to_dict(), ensure_ascii=True, separators=(",", ":")).encode()
+                    data = b"".join(self._pieces())
                     raw.write(gzip.compress(data, 6, mtime=0) if path.suffix == ".gz" else data)
                 os.replace(name, path)
             except BaseException:
@@ -117,6 +141,7 @@ class Snapshot:
                 finished=str(content["finished"]),
                 notes={subject: dict(told) for subject, told in content.get("notes", {}).items()},
                 suite=str(content.get("suite", "")),
+                loaded=f"sha256:{hashlib.sha256(data).hexdigest()}",
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             msg = f"{path}: the snapshot is damaged: {type(error).__name__}: {error}"
@@ -139,6 +164,10 @@ def check_place(path: Path) -> None:
         return
     msg = f"--save-snapshot {path}: the snapshot cannot be written: {reason}"
     raise InvalidSnapshot(msg)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode()
 
 
 def _answer_record(answer: Answer) -> dict[str, Any]:
@@ -166,6 +195,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     earlier one otherwise. The earliest start is kept, since evidence is as old as its oldest part.
     """
     ordered = sorted(snapshots, key=lambda one: one.finished)
+    if len(ordered) == 1:
+        return ordered[0]
     merged = Snapshot()
     change: dict[str, Any] = {}
     for one in ordered:
@@ -184,13 +215,15 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
 
 
 def _merge_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Mappings such as hosts and clusters are joined, and so is what was examined; else the later one counts."""
+    """Mappings such as hosts and clusters are joined, and so is what was examined or allowed; else the later one counts."""
     joined = dict(first)
     for key, value in second.items():
         if isinstance(value, Mapping) and isinstance(joined.get(key), Mapping):
             joined[key] = {**joined[key], **{name: one for name, one in value.items() if one is not None}}
         elif key == "examine" and isinstance(value, list) and isinstance(joined.get(key), list):
             joined[key] = [*joined[key], *(one for one in value if one not in joined[key])]
+        elif key == "exec" and isinstance(value, bool):
+            joined[key] = value or joined.get(key) is True
         elif value is not None:
             joined[key] = value
     return joined

@@ -1,10 +1,21 @@
-"""The same readings as the hosts' side of profile kubernetes-1.36, as plain testinfra tests: what a person would write without the suite."""
+"""The same readings as the hosts' side of the benchmarked profile, as plain testinfra tests: what a person would write without the suite."""
 
 import re
 
 import pytest
 
 UNITS = ("/etc/systemd/system", "/usr/lib/systemd/system")
+SYSCTL = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
+RUNC = ("/usr/bin/runc", "/usr/local/sbin/runc")
+CONTAINERD = [
+    f"{d}/{name}" for d in ("/usr/bin", "/usr/local/bin", "/usr/local/sbin") for name in ("containerd", "ctr")
+]
+
+
+def lines_of(host, command):
+    """What a command prints where it is installed."""
+    done = host.run(command)
+    return done.stdout.splitlines() if done.rc == 0 else []
 
 
 def test_tmp_allows_exec(host):
@@ -41,11 +52,89 @@ def test_repositories_live(host):
             assert "mirrorlist.centos.org" not in host.file(f"/etc/yum.repos.d/{name}").content_string
 
 
-def test_kubelet_accepts_cgroups(host):
-    unified = host.file("/sys/fs/cgroup/cgroup.controllers").exists
-    legacy = any(one.filesystem == "cgroup" for one in host.mount_point.get_mountpoints())
-    config = "/var/lib/kubelet/config.yaml"
-    for process in host.process.filter(comm="kubelet"):
-        config = dict(word.split("=", 1) for word in process.args.split() if "=" in word).get("--config", config)
-    text = host.file(config).content_string if host.file(config).exists else ""
-    assert unified or (legacy and "failCgroupV1: false" in text)
+def test_docker_is_active(host):
+    if host.exists("docker"):
+        assert host.service("docker").is_running
+
+
+def test_no_offload_of_vmxnet3(host):
+    device = lines_of(host, "ip -o -4 route show default")
+    for name in host.interface.names():
+        if host.run(f"readlink /sys/class/net/{name}/device/driver").stdout.strip().endswith("vmxnet3"):
+            features = host.check_output(f"ethtool -k {name}")
+            assert not device or "tx-udp_tnl-segmentation: on" not in features
+
+
+def test_pleg_is_healthy(host):
+    journal = host.run("journalctl --no-pager --unit=kubelet --since=-24h")
+    assert "PLEG is not healthy: pleg was" not in journal.stdout
+    assert not [one for one in host.process.filter(comm="runc") if one.args.endswith("runc init")]
+
+
+@pytest.mark.parametrize("path", RUNC)
+def test_runc_is_recent(host, path):
+    if host.file(path).exists:
+        assert "1.0.0-rc9" not in host.check_output(f"{path} --version")
+
+
+@pytest.mark.parametrize("path", ["/etc/containerd/config.toml", *CONTAINERD])
+def test_no_containerd_is_left(host, path):
+    assert not host.file(path).exists
+
+
+@pytest.mark.parametrize("name", ["containerd", "kubelet"])
+def test_no_service_is_left(host, name):
+    assert not host.service(name).is_running
+
+
+def test_labels_on_tmpfs(host):
+    release = host.file("/etc/redhat-release")
+    enforce = host.file("/sys/fs/selinux/enforce")
+    old = release.exists and "release 8.2" in release.content_string
+    assert not (old and enforce.exists and enforce.content_string == "1")
+    assert "error setting label on mount source" not in host.run("journalctl -u kubelet --since=-24h").stdout
+    assert "associate" not in host.run("ausearch --input-logs -m avc --start yesterday").stdout
+
+
+def test_rp_filter_is_off(host):
+    assert host.sysctl("net.ipv4.conf.all.rp_filter") in (0, 1, 2)
+
+
+@pytest.mark.parametrize("directory", SYSCTL)
+def test_rp_filter_stays_off(host, directory):
+    folder = host.file(directory)
+    names = folder.listdir() if folder.exists else []
+    for name in names:
+        if name.endswith(".conf"):
+            text = host.file(f"{directory}/{name}").content_string
+            assert not re.search(r"^net\.ipv4\.conf\.all\.rp_filter\s*=\s*[12]", text, re.MULTILINE)
+
+
+def test_rp_filter_stays_off_by_the_old_file(host):
+    file = host.file("/etc/sysctl.conf")
+    assert not file.exists or "all.rp_filter = 1" not in file.content_string
+
+
+def test_firewalld_is_off(host):
+    service = host.service("firewalld")
+    assert not service.exists or not (service.is_running or service.is_enabled)
+
+
+def test_chains_and_redirect(host):
+    rules = []
+    for program in ("iptables-save", "iptables-legacy-save", "iptables-nft-save"):
+        if host.exists(program):
+            rules += lines_of(host, f"/sbin/{program}")
+    if host.exists("nft"):
+        rules += lines_of(host, "/sbin/nft list ruleset")
+    assert not [one for one in rules if "--dport 443" in one and "REDIRECT" in one]
+    runs = host.process.filter(comm="cilium-agent") or host.file("/var/run/cilium/cilium.pid").exists
+    assert not runs or [one for one in rules if "CILIUM" in one]
+
+
+def test_crictl_is_found(host):
+    paths = host.check_output("echo $PATH").split(":")
+    if host.user().name != "root":
+        paths += re.findall(r"secure_path=(\S+)", host.run("sudo -n -l").stdout)
+    assert paths
+    assert not host.exists("crictl") or any("bin" in one for one in paths)

@@ -4,13 +4,16 @@ from typing import Final
 
 from conformance.facts import (
     cluster_api,
+    etcd,
     kubernetes,
     kubernetes_nodes,
     kubernetes_pods,
+    kubernetes_usage,
     kubernetes_volumes,
     linux,
     linux_kubelet,
     linux_network,
+    linux_peers,
     linux_processes,
     linux_selinux,
 )
@@ -24,12 +27,15 @@ SHARED: Final = {
     for module in (
         linux,
         linux_kubelet,
+        etcd,
         linux_network,
+        linux_peers,
         linux_processes,
         linux_selinux,
         kubernetes,
         kubernetes_nodes,
         kubernetes_pods,
+        kubernetes_usage,
         kubernetes_volumes,
         cluster_api,
     )

@@ -42,6 +42,8 @@ class Every:
     fact: Fact
     #: Only members that have one of these targets; all that the fact can be read of when empty.
     on: tuple[Target, ...] = ()
+    #: One of them may be enough: the fact says itself where it is not, and what it needs of the others.
+    any: bool = False
 
 
 class Members(Mapping[str, Any]):
@@ -156,9 +158,12 @@ def fleet_fact(*members: Every) -> Callable[[Callable[..., Any]], Fact]:
     return _declare("fleet", members)
 
 
-def every(fact: Fact, *, on: tuple[Target, ...] | list[Target] = ()) -> Every:
-    """The given fact of every member that has one of the targets `on` (of all members when empty)."""
+def every(fact: Fact, *, on: tuple[Target, ...] | list[Target] = (), any: bool = False) -> Every:  # noqa: A002
+    """The given fact of every member that has one of the targets `on` (of all members when empty).
+
+    With `any`, a member that cannot be read does not by itself make a check unknown: the fact decides.
+    """
     if not isinstance(fact, Fact) or fact.kind == "fleet":
         msg = f"every() takes a fact of hosts or clusters, not {fact!r}"
         raise InvalidFact(msg)
-    return Every(fact, tuple(on))
+    return Every(fact, tuple(on), any)

@@ -1,4 +1,4 @@
-"""Workloads of one replica on a volume that only one node may mount: what must never run twice."""
+"""Workloads of one replica on a volume that only one node may write to: what must never run twice."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from conformance.reads.projection import value_at
 
 __all__ = ["Singleton", "SingletonPod", "singletons"]
 
-#: Access modes with which a volume is mounted by one node only. Source:
+#: Access modes with which one node alone may write, and the one with which any may. Source:
 #: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#access-modes
 _ONE_NODE: Final = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
+_ANY_NODE: Final = "ReadWriteMany"
+#: Phases of a pod that has ended for good: an evicted one stays as an object.
+_ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,15 @@ class SingletonPod:
 
 @dataclass(frozen=True, slots=True)
 class Singleton:
-    """One workload with one replica and a volume that only one node may mount."""
+    """One workload with one replica and a volume that only one node may write to."""
 
-    #: Deployment, StatefulSet or ReplicaSet.
+    #: Deployment, StatefulSet, ReplicaSet or ReplicationController.
     kind: str
     namespace: str
     name: str
-    #: The claims of such volumes, by name.
+    #: Its claims of such volumes, by name.
     claims: tuple[str, ...]
-    #: All pods that it has at the moment: more than one while one replaces the other.
+    #: All pods that it has at the moment and that have not ended: more than one while one replaces the other.
     pods: tuple[SingletonPod, ...]
 
     def __str__(self) -> str:
@@ -54,6 +57,7 @@ _OWNER: Final = ("metadata.ownerReferences",)
     listing("deployments.apps", "spec.replicas"),
     listing("statefulsets.apps", "spec.replicas"),
     listing("replicasets.apps", "spec.replicas", *_OWNER),
+    listing("replicationcontrollers", "spec.replicas"),
     listing("persistentvolumeclaims", "spec.accessModes"),
     listing(
         "pods",
@@ -61,6 +65,7 @@ _OWNER: Final = ("metadata.ownerReferences",)
         "metadata.deletionTimestamp",
         "spec.nodeName",
         "spec.volumes.persistentVolumeClaim.claimName",
+        "status.phase",
         "status.conditions.type",
         "status.conditions.status",
     ),
@@ -69,18 +74,21 @@ def singletons(
     deployments: Iterable[Mapping[str, Any]],
     stateful_sets: Iterable[Mapping[str, Any]],
     replica_sets: Iterable[Mapping[str, Any]],
+    replication_controllers: Iterable[Mapping[str, Any]],
     claims: Iterable[Mapping[str, Any]],
     pods: Iterable[Mapping[str, Any]],
 ) -> list[Singleton]:
     """The workloads of one replica whose pods mount such a volume, sorted by namespace, kind and name.
 
-    What keeps a pod is its controlling owner; a ReplicaSet stands for the Deployment that owns it. A workload that is
-    scaled to 0, or has no pod at the moment, harms nobody.
+    What keeps a pod is its controlling owner; a ReplicaSet stands for the Deployment that owns it, a
+    ReplicationController for a DeploymentConfig of OpenShift. A workload that is scaled to 0, or has no pod at the
+    moment, harms nobody. Of what other controllers keep (operators, jobs) nobody says how many there are to be.
     """
     alone = _exclusive(claims)
     replicas = {
         **{("Deployment", *_where(one)): _replicas(one) for one in deployments},
         **{("StatefulSet", *_where(one)): _replicas(one) for one in stateful_sets},
+        **{("ReplicationController", *_where(one)): _replicas(one) for one in replication_controllers},
     }
     above: dict[tuple[str, str, str], tuple[str, str, str]] = {}
     for one in replica_sets:
@@ -92,7 +100,7 @@ def singletons(
     found: dict[tuple[str, str, str], tuple[dict[str, None], list[SingletonPod]]] = {}
     for pod in pods:
         owner = _owner(pod)
-        if owner is None:
+        if owner is None or value_at(pod, "status.phase") in _ENDED:
             continue
         owner = above.get(owner, owner)
         used = [name for name in _claims_of(pod) if (owner[1], name) in alone]
@@ -123,11 +131,11 @@ def _owner(obj: Mapping[str, Any]) -> tuple[str, str, str] | None:
 
 
 def _exclusive(claims: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
-    """The claims whose volume can be mounted by one node only, by namespace and name."""
+    """The claims whose volume only one node may write to, by namespace and name."""
     found = set()
     for one in claims:
         modes = set(value_at(one, "spec.accessModes") or [])
-        if modes and modes <= _ONE_NODE:
+        if modes & _ONE_NODE and _ANY_NODE not in modes:
             found.add(_where(one))
     return found
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from conformance.answers import Answer, NotApplicable, Unreadable
 from conformance.facts.declare import BUILT_IN, Every, Fact, InvalidFact, Members
-from conformance.hazards import Target
-from conformance.reads import ClusterRead, Desired, HostRead, MatchedLogs, PodLogs, Step
+from conformance.facts.peers import Addresses, met, nowhere
+from conformance.reads import ClusterRead, Desired, HostRead, PodExec, PodLogs, Step
 from conformance.subjects import Inventory, Subject
 
 __all__ = ["AnswerOf", "Closure", "Facts", "Planned", "fixture_needs", "place_of"]
@@ -25,13 +25,10 @@ __all__ = ["AnswerOf", "Closure", "Facts", "Planned", "fixture_needs", "place_of
 AnswerOf = Callable[[str, str], Answer | None]
 #: The written value of a parameter by its name.
 Parameters = Callable[[str], str]
-#: The network address of a host by its name, empty where nobody knows one.
-Addresses = Callable[[str], str]
 Read = HostRead | ClusterRead
 
-#: A read among peers is told so many of them: of many, the next ones.
-_MOST_PEERS: Final = 8
 _PYTEST_OWN: Final = ("request",)
+_DECLINED: Final = "pods/exec was declined (--no-exec, or `exec: false` in the change file)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +56,6 @@ def bound(read: Read, parameter: Parameters) -> Read:
     if isinstance(read, HostRead) and read.parameters:
         return read.bind({name: parameter(name) for name in read.parameters})
     return read
-
-
-def nowhere(name: str) -> str:  # noqa: ARG001 - knows no host
-    """For those who know no addresses."""
-    return ""
-
-
-def met(read: Read, asked: Subject, inventory: Inventory, address: Addresses) -> Read:
-    """The read with the addresses of the other hosts of its cluster filled in, where it wants them."""
-    if not isinstance(read, HostRead) or not read.peers:
-        return read
-    role = Target(read.peers)
-    hosts = inventory.members(inventory[asked.cluster], "host") if asked.cluster in inventory else []
-    here = hosts.index(asked) if asked in hosts else 0
-    others = [one for one in (*hosts[here + 1 :], *hosts[:here]) if one.is_a(role)]
-    places = {one.name: address(one.name) for one in others[:_MOST_PEERS]}
-    own = address(asked.name) if others else ""
-    # Behind one address with several ports, nobody can tell from here where the others are.
-    return read.meet({name: "" if where == own else where for name, where in places.items()})
 
 
 def place_of(fact: Fact, subject: Subject, inventory: Inventory) -> Subject:
@@ -129,11 +107,15 @@ class Closure:
         scope_of_module: Callable[[str], Mapping[str, Any]],
         parameter: Parameters = undeclared,
         address: Addresses = nowhere,
+        *,
+        execs: bool = True,
     ) -> None:
         self._inventory = inventory
         self._scope_of = scope_of_module
         self._parameter = parameter
         self._address = address
+        #: Whether programs may be run in pods.
+        self._execs = execs
         self._known: dict[tuple[int, str], tuple[Planned, ...]] = {}
 
     def reads(self, names: Iterable[str], scope: Mapping[str, Any], subject: Subject) -> Iterator[Planned]:
@@ -169,6 +151,8 @@ class Closure:
             try:
                 asked = asked_of(source, place, self._inventory)
             except Unreadable:
+                continue
+            if isinstance(source, PodExec) and not self._execs:
                 continue
             if isinstance(source, Step):
                 yield Planned(asked.name, source.over)
@@ -206,10 +190,14 @@ class Facts:
         answer_of: AnswerOf,
         scope_of_module: Callable[[str], Mapping[str, Any]],
         parameter: Parameters = undeclared,
+        *,
+        execs: bool = True,
     ) -> None:
         self._inventory = inventory
         self._answer_of = answer_of
         self._parameter = parameter
+        #: Whether programs may be run in pods, or might when the snapshot was taken.
+        self._execs = execs
         self._scope_of = scope_of_module
         self._values: dict[tuple[int, str], Any] = {}
         self._failures: dict[tuple[int, str], Unreadable | NotApplicable] = {}
@@ -273,9 +261,17 @@ class Facts:
     def _given(self, source: Any, place: Subject) -> Any:
         if isinstance(source, Every):
             return self._members(source, place)
-        asked = asked_of(source, place, self._inventory)
+        try:
+            asked = asked_of(source, place, self._inventory)
+        except Unreadable as failure:
+            if isinstance(source, PodExec) and source.any:  # the fact may have another source
+                return source.extract(Answer.failed("not-read", failure.reason))
+            raise
         source = bound(source, self._parameter)
         answer = self._answer_of(asked.name, source.key)
+        if answer is None and isinstance(source, PodExec):
+            why = "it is not in this snapshot; gather again" if self._execs else _DECLINED
+            answer = Answer.failed("not-read", f"`{source.key}` was not run: {why}")
         if answer is None:
             reason = f"`{source.key}` was not read: it is not in this snapshot; gather again"
             raise Unreadable(reason, read=source.key, subject=asked.name)
@@ -320,16 +316,15 @@ class Facts:
         except Unreadable:
             return
         for source in fact.sources:
-            if isinstance(source, Every) and fact.kind == "host":
+            if isinstance(source, Every) and (fact.kind == "host" or source.any):
                 continue  # it does with what could be read, and says itself where that is not enough
             if isinstance(source, Every):
                 unread.update(self._members(source, place).unread)
                 for member in members_of(source, place, self._inventory):
                     self._collect_unread(source.fact, member, unread)
-            elif isinstance(source, PodLogs):
+            elif isinstance(source, PodLogs) or (isinstance(source, PodExec) and not source.any):
                 with suppress(Unreadable, NotApplicable):  # of the whole read: the fact itself says so
-                    logs: MatchedLogs = self._given(source, place)
-                    unread.update(logs.unread)
+                    unread.update(self._given(source, place).unread)
         scope = self._scope_of(fact.module)
         for need in fact.needs:
             inner = scope.get(need)

@@ -43,7 +43,9 @@ class Served:
         :raises Failed: the resource belongs to no namespace.
         """
         if namespace and not self.namespaced:
-            raise Failed("error", f"{self.plural} of {self.prefix} belong to no namespace, so there are none in {namespace}")
+            raise Failed(
+                "error", f"{self.plural} of {self.prefix} belong to no namespace, so there are none in {namespace}"
+            )
         return f"{self.prefix}/namespaces/{quote(namespace, safe='')}/{self.plural}" if namespace else self.collection
 
     def path(self, namespace: str, name: str) -> str:

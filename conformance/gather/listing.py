@@ -90,9 +90,7 @@ def listings_of(reads: Iterable[object]) -> dict[str, Request]:
     for read in reads:
         over = read.over if isinstance(read, Step) else read
         if isinstance(over, Listing):
-            where = Request(
-                over.collection, over.resource, over.plural, over.group, over.namespace, over.metadata_only
-            )
+            where = Request(over.collection, over.resource, over.plural, over.group, over.namespace, over.metadata_only)
             request = requests.setdefault(over.collection, where)
             if isinstance(read, Step):
                 request.add(over, read.needs or ("metadata.name",), wanted=False)

@@ -7,13 +7,28 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["JSON", "JUNIT", "MARKDOWN", "NAMES", "ReportNotWritten", "discard", "write"]
+__all__ = [
+    "ATTESTED",
+    "ENVELOPE",
+    "JSON",
+    "JUNIT",
+    "MARKDOWN",
+    "NAMES",
+    "STATEMENT",
+    "ReportNotWritten",
+    "discard",
+    "write",
+]
 
 JSON: Final = "preflight.json"
 JUNIT: Final = "preflight.junit.xml"
 MARKDOWN: Final = "preflight.md"
 #: What `conformance.report.write_all` writes into a directory.
 NAMES: Final = (JSON, JUNIT, MARKDOWN)
+#: What is written about them afterwards: an in-toto statement, and the same in a signed envelope.
+STATEMENT: Final = "preflight.intoto.json"
+ENVELOPE: Final = "preflight.dsse.json"
+ATTESTED: Final = (STATEMENT, ENVELOPE)
 
 
 class ReportNotWritten(OSError):
@@ -60,7 +75,7 @@ def discard(directory: Path, *others: Path) -> None:
     :param others: reports outside of the directory.
     :raises ReportNotWritten: one is there and cannot be removed.
     """
-    for path in (*(directory / name for name in NAMES), *others):
+    for path in (*(directory / name for name in (*NAMES, *ATTESTED)), *others):
         try:
             path.unlink(missing_ok=True)
         except NotADirectoryError:

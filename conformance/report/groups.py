@@ -257,6 +257,16 @@ def upgrade(examination: Examination) -> tuple[str | None, str | None]:
     return before, after
 
 
+def verdicts(examination: Examination) -> list[str]:
+    """A line on each cluster where several are upgraded: its verdict, and from what to what."""
+    told = []
+    for name, (verdict, reasons) in examination.verdicts.items():
+        before, after = examination.upgrades.get(name, ("", ""))
+        way = " ".join(filter(None, (f"from {before}" if before else "", f"to {after}" if after else "")))
+        told.append(f"{name}{f' ({way})' if way else ''}: {LABELS[verdict]} - {', '.join(reasons)}")
+    return told
+
+
 def upgrade_text(examination: Examination, arrow: str = "->") -> str:
     """The versions as people write them: ``1.8.3 -> 1.9.0``; each cluster's own where they differ."""
     before, after = upgrade(examination)

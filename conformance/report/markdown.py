@@ -46,6 +46,9 @@ def _verdict(examination: Examination) -> Iterator[str]:
     scope = f", {_loud(examination.scope)}" if examination.scope else ""
     yield f"{_text(examination.profile)}, {_text(groups.upgrade_text(examination, '→'))}{scope}"
     yield ""
+    if examination.verdicts:
+        yield from (f"- {_text(line)}" for line in groups.verdicts(examination))
+        yield ""
     for warning in examination.warnings:
         yield from (_loud(f"WARNING: {warning}"), "")
     for used in groups.waivers(examination):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -45,6 +46,11 @@ def _head(examination: Examination) -> dict[str, Any]:
         "title": examination.title,
         "verdict": examination.verdict.value,
         "reasons": list(examination.reasons),
+        "verdicts": {
+            name: {"verdict": verdict.value, "reasons": list(reasons)}
+            for name, (verdict, reasons) in examination.verdicts.items()
+        },
+        "situation": examination.situation,
         "scope": examination.scope,
         "profile": examination.profile,
         "from": before,
@@ -56,6 +62,9 @@ def _head(examination: Examination) -> dict[str, Any]:
         },
         "started": examination.started,
         "finished": examination.finished,
+        "fresh_until": examination.fresh_until,
+        "snapshot": examination.snapshot,
+        "inputs": dict(examination.inputs),
         "warnings": list(examination.warnings),
         "subjects": [_plain(one) for one in examination.subjects],
         "coverage": {
@@ -103,8 +112,17 @@ def write_json(examination: Examination, path: Path) -> None:
 def json_lines(examination: Examination) -> Iterator[str]:
     """The text of `to_json`, piece by piece: tens of thousands of findings never stand in memory as one text.
 
-    Every record of a list stands on a line of its own, so that ``grep`` and ``diff`` are of use.
+    Every record of a list stands on a line of its own, so that ``grep`` and ``diff`` are of use. The last member is the
+    digest of all lines before it: ``head -n -2 preflight.json | sha256sum``.
     """
+    digest = hashlib.sha256()
+    for piece in _lines(examination):
+        digest.update(piece.encode())
+        yield piece
+    yield f' "digest": "sha256:{digest.hexdigest()}"\n}}\n'
+
+
+def _lines(examination: Examination) -> Iterator[str]:
     findings = (one.to_dict() for one in examination.findings)
     yield "{\n"
     for key, value in _head(examination).items():
@@ -114,7 +132,7 @@ def json_lines(examination: Examination) -> Iterator[str]:
     for key, value in _tail(examination).items():
         yield ",\n"
         yield from _member(key, value, " ")
-    yield "\n}\n"
+    yield ",\n"
 
 
 def _member(key: str, value: Any, indent: str) -> Iterator[str]:

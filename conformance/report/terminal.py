@@ -81,6 +81,8 @@ class _Writer:
         told = [one.title, one.profile, groups.upgrade_text(one)]
         told += [number_of(kinds.count(kind), kind) for kind in ("host", "cluster") if kind in kinds]
         self.text(", ".join(filter(None, [*told, one.scope.upper()])), "", "  ")
+        for line in groups.verdicts(one):
+            self.text(line, "  ", "    ")
 
     def hazard(self, label: str, hazard: HazardGroup, **markup: bool) -> None:
         self.write_line("")

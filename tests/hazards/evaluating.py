@@ -68,11 +68,13 @@ def findings(
     parameters: Mapping[str, str] | None = None,
     profile: str | None = None,
     situation: Situation | None = None,
+    execs: bool = True,
 ) -> dict[str, Finding]:
     """Subject name -> finding of one hazard.
 
     :param upgrade: ``("1.8.3", "1.9.0")``; None on either side where nobody says. A cluster may have its own.
     :param situation: the hazard's first one where none is given.
+    :param execs: whether programs may be run in pods, as without ``--no-exec``.
     :param profile: the name of a profile, with its target; else the latest that names the hazard, without.
     """
     hosts, clusters = dict(hosts or {}), dict(clusters or {})
@@ -82,6 +84,7 @@ def findings(
             hosts={name: Host(name, f"ssh://{name}", one.roles, one.cluster) for name, one in hosts.items()},
             clusters={name: _cluster(name, one, Path(directory)) for name, one in clusters.items()},
             parameters=dict(parameters or {}),
+            exec=execs,
             file=Path("upgrade.yaml"),
         )
         chosen = library().find(profile) if profile else profile_with(hazard)

@@ -109,7 +109,7 @@ class TalkingApi(Api):
     lines: tuple[str, ...] = ()
     served: list[str] = field(default_factory=list)
 
-    def _log(self, what: str, path: str, query: Mapping[str, str]) -> bytes:
+    def log_of(self, what: str, path: str, query: Mapping[str, str]) -> bytes:
         self.served.append(path)
         return "".join(f"{one}\n" for one in self.lines).encode()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,11 +17,11 @@ from typing import Any, Final
 from conformance.answers import Answer
 from conformance.change import Upgrade
 from conformance.facts.declare import Fact
-from conformance.gather import logs as pod_logs
 from conformance.gather.discovery import Served, root_of
 from conformance.gather.failures import Failed
 from conformance.gather.http import Got
-from conformance.gather.listing import listings_of, read_listing, read_object, targets_of
+from conformance.gather.listing import listings_of, read_listing
+from conformance.gather.steps import asked_of, parts_of, whole_of
 from conformance.reads import (
     ClusterRead,
     Command,
@@ -33,11 +34,11 @@ from conformance.reads import (
     Journal,
     Listing,
     LoginCommand,
-    Named,
     Path,
-    PodLogs,
+    Step,
 )
 from conformance.versions import Version
+from tests.hazards.streams import Streams
 
 __all__ = ["DENIED", "Api", "Machine", "Said", "upgrade_of"]
 
@@ -82,6 +83,8 @@ cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime 0 0
 _SAYS: Final = {
     "uname -r": "5.15.0-105-generic\n",
     "readlink -f /tmp": "/tmp\n",
+    "names of processes, and the pods that they belong to": "      1 kubelet\n      1 systemd\npods:\n",
+    "the clock, and where the kubelet logs": "2022-01-01T12:00:00+0000\nkubelet\nunit\n",
     "ip -o address show": """\
 1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
 1: lo    inet6 ::1/128 scope host \\       valid_lft forever preferred_lft forever
@@ -202,7 +205,7 @@ def _problem(broken: Mapping[Any, str], key: str) -> Answer | None:
 
 
 @dataclass
-class Api:
+class Api(Streams):
     """A cluster: resource -> its objects, whole, as ``kubectl get -o json`` shows them; path -> what it answers.
 
     Core resources (without a dot) that are not named have no objects; other resources that are not named are not
@@ -225,6 +228,9 @@ class Api:
     #: status and message where there is none. A log that is not named is empty; `broken` knows ``pods/log`` and
     #: ``pods/log namespace/pod``.
     logs: Mapping[str, str | bytes | tuple[int, str]] = field(default_factory=dict)
+    #: Parts of pod and command line, such as ``member list`` or ``etcd-a … member list`` -> what it prints, or its exit
+    #: status and that (to standard error where it is no JSON); `broken` knows ``pods/exec``, ``pods/exec namespace/pod``.
+    programs: Mapping[str, str | tuple[int, str]] = field(default_factory=dict)
     #: What time it says that it is.
     date: str = "Sat, 01 Jan 2022 12:00:00 GMT"
 
@@ -243,15 +249,17 @@ class Api:
                 found.update(dict.fromkeys(request.keys, failed.answer()))
                 listed[collection] = failed
         for read in reads:
-            if isinstance(read, Named):
-                found[read.key] = self._named(read, listed[read.over.collection])
-            elif isinstance(read, PodLogs):
-                found[read.key] = self._logs(read, listed[read.over.collection])
+            if isinstance(read, Step):
+                found[read.key] = self._step(read, listed[read.over.collection])
             elif isinstance(read, Path):
                 problem = _problem(self.broken, read.location)
                 known = read.location in self.paths
-                body = {"body": self.paths.get(read.location)}
-                found[read.key] = problem or (Answer(body) if known else Answer.failed("error", f"{read.key}: 404"))
+                told = self.paths.get(read.location)
+                status, body = told if isinstance(told, tuple) else (200, told)
+                answer = (
+                    Answer({"status": status, "body": body}) if known else Answer.failed("error", f"{read.key}: 404")
+                )
+                found[read.key] = problem or answer
             else:
                 assert isinstance(read, Listing)
         return found
@@ -265,25 +273,15 @@ class Api:
             f"{root_of(group)}/{group}/v1".replace("//", "/"), "v1", plural, plural not in ("nodes", "namespaces")
         )
 
-    def _named(self, read: Named, listed: Any) -> Answer:
-        if isinstance(listed, Failed):
-            return listed.answer()
-        try:
-            served = self._served(read.resource)
-            targets = targets_of(read, served, listed)
-        except Failed as failed:
-            return failed.answer()
-        return Answer({"objects": {one.key: read_object(self, served, read, one, 0.0) for one in targets}})  # type: ignore[arg-type]
-
-    def _logs(self, read: PodLogs, listed: Any) -> Answer:
+    def _step(self, read: Step, listed: Any) -> Answer:
         try:
             if isinstance(listed, Failed):
                 raise listed
-            wanted = pod_logs.logs_of(read, listed)
+            served = self._served(asked_of(read)[0])
+            parts = parts_of(read, self, served, listed, time.monotonic() + 60)  # type: ignore[arg-type]
         except Failed as failed:
             return failed.answer()
-        served = self._served("pods")
-        return Answer({"logs": {one.key: pod_logs.read_log(self, served, read, one, 0.0) for one in wanted}})  # type: ignore[arg-type]
+        return Answer(whole_of(read, {key: ask() for key, ask in parts.items()}))
 
     def _refuse(self, *names: str) -> None:
         for name in names:
@@ -298,7 +296,7 @@ class Api:
     ) -> Any:
         """One page with all objects of a collection, or the log of a container."""
         if sink is not None:
-            sink()(self._log(what, path, dict(query)))
+            sink()(self.log_of(what, path, dict(query)))
             return use(Got(b"", "text/plain", self.date))
         only = "PartialObjectMetadata" if "PartialObjectMetadata" in accept else ""
         items = [{"metadata": one["metadata"]} if only else one for one in self._of(path)]
@@ -308,20 +306,6 @@ class Api:
     def decoded(self, what: str, got: Any) -> Any:
         """The page after its way through JSON."""
         return json.loads(got.body)
-
-    def _log(self, what: str, path: str, query: Mapping[str, str]) -> bytes:
-        match = re.fullmatch(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)/log", path)
-        assert match
-        pod = "/".join(match.groups())
-        self._refuse("pods/log", f"pods/log {pod}")
-        before = "previous " if query.get("previous") == "true" else ""
-        names = (f"{before}{pod}/{query.get('container')}", f"{before}{pod}")
-        log = next((self.logs[one] for one in names if one in self.logs), "")
-        if isinstance(log, tuple):
-            status, message = log
-            missing = match[2] if status == 404 else ""
-            raise Failed("error", f"{what}: the API server answers {status}: {message}", status=status, missing=missing)
-        return log.encode() if isinstance(log, str) else log
 
     def get_json(self, what: str, path: str, *, until: float) -> Any:
         """One object."""

@@ -96,7 +96,7 @@ def _build(packages: Sequence[str], target: Path) -> None:
             "--variant=minbase",
             f"--include={','.join(packages)}",
             *_OPTIONS,
-            *_machine_apt_options(),
+            *machine_apt_options(),
             *(f"--customize-hook={hook}" for hook in _HOOKS),
             SUITE,
             str(root),
@@ -120,7 +120,7 @@ def _machine_mirrors() -> list[str]:
     return [str(path) for path in found if path.exists() and "debian" in path.read_text(encoding="utf-8")]
 
 
-def _machine_apt_options() -> list[str]:
+def machine_apt_options() -> list[str]:
     """How this machine reaches its mirror, proxies and certificates: mmdebstrap does not look there."""
     done = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)
     wanted = re.compile(r"^Acquire::(http|https)::[^ ]+ \"[^\"]+\";$")

@@ -11,13 +11,16 @@ from pathlib import Path
 from tests.lab import cache
 
 PACKAGES = {
+    "chromium": "chromium",
     "ip": "iproute2",
     "mksquashfs": "squashfs-tools",
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "strace": "strace",
     "unsquashfs": "squashfs-tools",
 }
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])

@@ -63,7 +63,12 @@ BELOW = {
     "conformance.hazards": {"conformance.versions"},
     "conformance.documents": set(),
     "conformance.reads": {"conformance.answers", "conformance.reads"},
-    "conformance.facts.values": {"conformance.facts.values", "conformance.reads.projection", "conformance.versions"},
+    "conformance.facts.values": {
+        "conformance.answers",
+        "conformance.facts.values",
+        "conformance.reads.projection",
+        "conformance.versions",
+    },
     "conformance.facts.declare": {"conformance.answers", "conformance.hazards", "conformance.reads"},
     "conformance.subjects": {"conformance.change", "conformance.documents", "conformance.hazards"},
     "conformance.findings": {"conformance.hazards"},
@@ -100,7 +105,8 @@ def test_modules_do_not_import_each_other_in_circles():
 
 @pytest.mark.parametrize("path", sorted(CHECKS.rglob("*.py")), ids=lambda path: str(path.relative_to(CHECKS)))
 def test_checks_reach_nobody_themselves(path):
-    roots = {one.split(".")[0] for one in imports(path)}
+    # To take an address apart is no way to reach it.
+    roots = {one.split(".")[0] for one in imports(path) if not one.startswith("urllib.parse")}
     assert not roots & {
         "subprocess",
         "socket",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.change import Change, Cluster, Host, NodesOf, Upgrade, load_change, with_default_subject, with_options
+from conformance.change import Change, Cluster, Host, NodesOf, Upgrade, load_change
 from conformance.documents import InvalidDocument
+from conformance.overrides import with_default_subject, with_options
 from conformance.versions import Version
 
 WHOLE = """\

@@ -59,7 +59,10 @@ def test_the_verdict(outcomes, missing, verdict, strict):
 def test_what_is_loud_counts_under_strict_only():
     assert judge(findings(C), [], strict=False, loud=2)[0] is GO
     verdict, reasons = judge(findings(C), [], strict=True, loud=2)
-    assert (verdict, reasons) == (NO_GO, ("2 waivers unmatched, expired or too broad, which --strict counts as hazards",))
+    assert (verdict, reasons) == (
+        NO_GO,
+        ("2 waivers unmatched, expired or too broad, which --strict counts as hazards",),
+    )
 
 
 @pytest.mark.parametrize(

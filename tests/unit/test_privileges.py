@@ -27,6 +27,10 @@ def kubeadm(a): return a
 def paths(a, b, c): return a
 @cluster_fact(desired("Thing"))
 def wanted(a): return a
+@cluster_fact(listing("secrets", metadata_only=True, namespace="openshift-etcd"), listing("pods", namespace="openshift-etcd"))
+def inside(a, b): return a
+@cluster_fact(listing("pods"))
+def outside(a): return a
 @host_fact(file("/etc/a:b,c=d*e", sudo=True))
 def odd(a): return a
 @host_fact(file("/etc/shadow", sudo=True), file("/etc/shadow"), command("/usr/sbin/dmidecode", sudo=True), command("/usr/sbin/lvs --all", sudo=True))
@@ -69,6 +73,15 @@ def test_objects_whose_names_are_known_later_may_be_any(tmp_path):
 def test_discovery_and_version_need_no_rule_and_other_paths_one(tmp_path):
     assert rules(tmp_path, "paths") == [{"nonResourceURLs": ["/metrics"], "verbs": ["get"]}]
     assert rules(tmp_path / "desired", "wanted") == []
+
+
+def test_what_is_read_in_one_namespace_is_a_role_in_it(tmp_path):
+    text = cluster_role(*made(tmp_path, "inside, outside, things", clusters=("c", "d")))
+    whole, inside = yaml.safe_load_all(text)
+    assert [rule["resources"] for rule in whole["rules"]] == [["pods"], ["things"]]
+    assert (inside["kind"], inside["metadata"]) == ("Role", {"name": "pytest-preflight", "namespace": "openshift-etcd"})
+    assert inside["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list"]}]
+    assert "with a RoleBinding (openshift-etcd)" in text
 
 
 def test_nothing_but_get_and_list_is_ever_asked_for(tmp_path):

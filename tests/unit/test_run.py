@@ -5,7 +5,8 @@ import pytest
 from conformance.answers import Answer
 from conformance.change import Change, Cluster, Host, NodesOf
 from conformance.documents import InvalidDocument
-from conformance.run import examined
+from conformance.profiles import Library
+from conformance.run import Run, examined
 from conformance.snapshot import Snapshot
 from tests.unit.packing import check, run_of
 
@@ -176,3 +177,18 @@ def test_the_side_that_is_left_out_is_not_there_at_all():
     clusters_only = examined(replace(whole, examine=("clusters",)))
     assert (list(clusters_only.clusters), clusters_only.nodes, dict(clusters_only.hosts)) == (["c"], (), {})
     assert examined(whole) == whole
+
+
+def test_only_checks_that_the_profile_names_are_imported_and_all_can_be_had():
+    library = Library()
+    run = Run(library.find("linux-node"), library, Change())
+    assert set(run.profile.hazards) <= run.table.keys()
+    assert "abm-nil-context" not in run.table
+    assert {"abm-nil-context", "os-tmp-noexec"} <= run.every_hazard().keys()
+
+
+def test_a_hazard_that_is_misspelt_is_compared_with_all_there_are(tmp_path):
+    (tmp_path / "p.yaml").write_text("hazards: [abm-nil-contxt]")
+    library = Library()
+    with pytest.raises(InvalidDocument, match="there is no hazard 'abm-nil-contxt'; did you mean 'abm-nil-context'"):
+        Run(library.find(str(tmp_path / "p.yaml")), library, Change())

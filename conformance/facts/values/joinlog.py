@@ -1,7 +1,7 @@
 """What a log of cloud-init tells of a new control-plane node that tried to join etcd, attempt by attempt.
 
 Sources: kubeadm, cmd/kubeadm/app/util/etcd/etcd.go and app/phases/etcd/local.go (what it says while a member is added as a
-learner and promoted); Cluster API, bootstrap/kubeadm/internal/cloudinit/kubeadm-bootstrap-script.sh (what runs kubeadm and
+learner and promoted), kubeadm-join-phase(1) (control-plane-join/etcd, later control-plane-join-etcd, then etcd-join); Cluster API, bootstrap/kubeadm/internal/cloudinit/kubeadm-bootstrap-script.sh (what runs kubeadm and
 cleans up after it); etcd, api/v3rpc/rpctypes/error.go (what etcd answers).
 """
 
@@ -21,18 +21,16 @@ COMPLAINTS: Final = {
     "applied index took too long": "request timed out, waiting for the applied index took too long",
     "can only promote a learner member": "can only promote a learner member which is in sync with leader",
 }
-_BEGINS: Final = re.compile(r"running .kubeadm join phase control-plane-join(?:-|.)etcd", re.IGNORECASE)
-_STARTS: Final = re.compile(
-    r"adding (?:an )?etcd member|promoting (?:a|the) learner (?:as|\w+ as)|promoting a learner", re.IGNORECASE
-)
-_PROMOTES: Final = re.compile(r"promoting a learner|promoting the learner", re.IGNORECASE)
+_STARTS: Final = re.compile(r"adding (?:an )?etcd member|promoting (?:a|the) learner", re.IGNORECASE)
+_PROMOTES: Final = re.compile(r"promoting (?:a|the) learner", re.IGNORECASE)
+_STEP: Final = "(?:control-plane-join[-/ .]{1,3}etcd|etcd-join)"
 #: The etcd step came to its end, and so did the attempt.
 _FAILED: Final = re.compile(
-    r"error execution phase control-plane-join|join phase control-plane-join(?:-|.)?etcd. ?failed"
-    r"|join phase control-plane-join etcd failed|failed action\(s\) for .kubeadm join phase control-plane-join.etcd"
-    r"|unknown error \d+ for .kubeadm join phase control-plane-join.etcd",
+    rf"error execution phase {_STEP}|join phase {_STEP} failed"
+    rf"|(?:failed action\(s\)|error|error \d+) (?:for|during) .kubeadm join phase {_STEP}",
     re.IGNORECASE,
 )
+_BEGINS: Final = re.compile(rf"running .kubeadm join phase {_STEP}", re.IGNORECASE)
 #: Said after any step that failed: it ends an attempt that has begun, and by itself tells of no attempt to join etcd.
 _CLEANED: Final = re.compile(
     r"fatal error, exiting|too many errors, exiting|removing member from cluster status|removing etcd member"
@@ -42,8 +40,7 @@ _CLEANED: Final = re.compile(
 #: The etcd step is behind it. That the learner was promoted says less: kubeadm may have lost patience by then.
 _JOINED: Final = re.compile(
     r"this node has joined the cluster and a new control plane instance was created"
-    r"|successful execution for .kubeadm join phase control-plane-join(?:.etcd)?.$"
-    r"|successful execution for .kubeadm join phase control-plane-join.etcd"
+    rf"|successful execution for .kubeadm join phase {_STEP}"
     r"|bootstrap script \S+ finished|marking the node \S+ as control-plane"
     r"|your kubernetes control-plane has initialized successfully",
     re.IGNORECASE,
@@ -52,12 +49,14 @@ _JOINED: Final = re.compile(
 WORDS: Final = (
     "adding (an )?etcd member|promoting (a|the) learner|learner was promoted|already promoted"
     "|peer urls already exist|can only promote a learner|applied index took too long"
-    "|control-plane-join|fatal error, exiting|too many errors, exiting|removing member from cluster status"
+    "|control-plane-join|etcd-join|fatal error, exiting|too many errors, exiting|removing member from cluster status"
     "|removing etcd member|bootstrap script|this node has joined the cluster|marking the node"
     "|control-plane has initialized successfully"
 )
-_ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?")
-_KLOG: Final = re.compile(r"[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d)\.\d+")
+_OF_INTEREST: Final = re.compile(WORDS, re.IGNORECASE)
+_ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_KLOG: Final = re.compile(r"[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d)\.\d+", re.ASCII)
+_LEAP: Final = 2024
 
 
 @dataclass(slots=True)
@@ -78,14 +77,23 @@ class JoinAttempt:
     cleaned: bool = False
 
     @property
+    def dated(self) -> bool:
+        """Whether a line says of which year it is; the headers of klog do not."""
+        return any(map(_full, self.lines))
+
+    @property
     def begun(self) -> datetime | None:
-        """When it began, by the node's own clock; None where no line says."""
-        return next((moment for one in self.lines if (moment := moment_of(one))), None)
+        """When it began, by the node's own clock; None where no line says. The year counts only where it is `dated`."""
+        return next((moment for one in self.lines if (moment := self._moment(one))), None)
 
     @property
     def ended(self) -> datetime | None:
-        """When its last line was written; None where no line says."""
-        return next((moment for one in reversed(self.lines) if (moment := moment_of(one))), None)
+        """When its last line was written, as `begun`; None where no line says."""
+        return next((moment for one in reversed(self.lines) if (moment := self._moment(one))), None)
+
+    def _moment(self, line: str) -> datetime | None:
+        known = next((moment for one in self.lines if (moment := _full(one))), None)
+        return moment_of(line, known)
 
     @property
     def took(self) -> timedelta | None:
@@ -111,23 +119,39 @@ class JoinAttempt:
         return ", ".join(one for one in steps if one)
 
 
-def moment_of(line: str) -> datetime | None:
-    """The time that a line bears; a time zone that is not written is UTC, klog's year the latest leap year."""
+def moment_of(line: str, known: datetime | None = None) -> datetime | None:
+    """The time that a line bears; a time zone that is not written is UTC.
+
+    :param known: a moment nearby, from which a header of klog has its year: the latest leap year without one.
+    """
+    match = _KLOG.match(line)
+    if match is None:
+        return _full(line)
+    moments = []
+    for year in (known.year - 1, known.year, known.year + 1) if known else (_LEAP,):
+        try:
+            moments.append(datetime.fromisoformat(f"{year:04}-{match[1]}-{match[2]}T{match[3]}+00:00"))
+        except ValueError:  # no such day in this year, or no such time
+            continue
+    return min(moments, key=lambda one: abs(one - known) if known else timedelta(0), default=None)
+
+
+def _full(line: str) -> datetime | None:
+    """The time that stands in a line with its year, other than behind a header of klog."""
+    match = None if _KLOG.match(line) else _ISO.search(line)
+    if match is None:
+        return None
     try:
-        if match := _ISO.search(line):
-            text = match[1].replace(" ", "T") + (match[2] or "+00:00").replace("Z", "+00:00")
-            return datetime.fromisoformat(text).astimezone(UTC)
-        if match := _KLOG.match(line):
-            return datetime.fromisoformat(f"2024-{match[1]}-{match[2]}T{match[3]}+00:00")
+        text = match[1].replace(" ", "T") + (match[2] or "+00:00").replace("Z", "+00:00")
+        return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
-        pass
-    return None
+        return None
 
 
 def join_attempts(lines: Iterable[str]) -> list[JoinAttempt]:
-    """The attempts that the lines of a log tell of, the oldest first; lines about something else do no harm."""
+    """The attempts that the lines of a log tell of, the oldest first; lines without `WORDS` are left out."""
     found: list[JoinAttempt] = []
-    for line in lines:
+    for line in filter(_OF_INTEREST.search, lines):
         now = found[-1] if found else None
         running = now is not None and now.end == "open"
         words = line.lower()

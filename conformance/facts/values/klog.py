@@ -20,18 +20,23 @@ _KLOG: Final = re.compile(r"(?:^|.*?\s)[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.
 def said_at(line: str, now: datetime) -> datetime | None:
     """When a line was written, None where it does not tell.
 
-    :param now: the host's own clock with its zone, from which a klog header has year and zone.
+    The time that journald or a syslog has put in front of a line counts before that of klog behind it.
+
+    :param now: the host's own clock with its zone, from which a klog header has year and zone: it is the last such moment
+        that is not more than a day ahead, for a clock may have been put back.
     """
-    try:
-        if match := _JOURNAL.match(line):
+    if match := _JOURNAL.match(line):
+        try:
             return datetime.fromisoformat(match[1])
-        if match := _KLOG.match(line):
-            month, day, hour, minute, second = map(int, match.groups())
-            for year in (now.year, now.year - 1):
+        except ValueError:
+            return None
+    if match := _KLOG.match(line):
+        month, day, hour, minute, second = map(int, match.groups())
+        for year in (now.year + 1, now.year, now.year - 1):
+            try:
                 moment = datetime(year, month, day, hour, minute, second, tzinfo=now.tzinfo)
-                # A line from tomorrow is one of last year; a clock may have been put back a little.
-                if moment <= now + timedelta(days=1):
+                if moment - now <= timedelta(days=1):
                     return moment
-    except ValueError:
-        pass
+            except (ValueError, OverflowError):  # no such day in this year
+                continue
     return None

@@ -6,6 +6,7 @@ from tests.lab.controlplane.binaries import Binaries, ControlPlaneUnavailable, b
 from tests.lab.controlplane.cluster import Cluster, documents
 from tests.lab.controlplane.kubelet import LogServer
 from tests.lab.controlplane.pki import Authority, KeyPair
+from tests.lab.controlplane.programs import ExecServer, Said
 from tests.lab.controlplane.server import ControlPlane, ControlPlaneFailed
 
 __all__ = [
@@ -18,9 +19,11 @@ __all__ = [
     "ControlPlane",
     "ControlPlaneFailed",
     "ControlPlaneUnavailable",
+    "ExecServer",
     "KeyPair",
     "LogServer",
     "Object",
+    "Said",
     "built_binary",
     "documents",
     "find_binaries",

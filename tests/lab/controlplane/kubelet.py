@@ -56,6 +56,10 @@ class LogServer:
         endpoints = {"kubeletEndpoint": {"Port": self._server.server_port}}
         return {**document, "status": {**status, "addresses": addresses, "daemonEndpoints": endpoints}}
 
+    def upgrade(self, handler: BaseHTTPRequestHandler) -> bool:  # noqa: ARG002 - for those that do
+        """Answer a request that is about no log; whether it was."""
+        return False
+
     def answer(self, target: str) -> tuple[int, bytes]:
         """The log that a request for `target` is about, cut as its query asks, with status 200; else a refusal."""
         self.requests.append(target)
@@ -97,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        if self.server.logs.upgrade(self):
+            return
         status, content = self.server.logs.answer(self.path)
         self.send_response(status)
         self.send_header("Content-Type", "text/plain")

@@ -54,18 +54,25 @@ class Authority:
         """A server certificate for `hosts` (addresses and names)."""
         alternatives = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
-        return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, alternatives, expired=expired)
+        return self._issue(subject, (ExtendedKeyUsageOID.SERVER_AUTH,), alternatives, expired=expired)
+
+    def peer(self, hosts: Sequence[str]) -> KeyPair:
+        """A certificate for both ends of a connection, as the members of an etcd have; for `hosts`."""
+        usages = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
+        alternatives = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+        return self._issue(subject, usages, alternatives, expired=False)
 
     def user(self, name: str, groups: Sequence[str] = (), *, expired: bool = False) -> KeyPair:
         """A client certificate; Kubernetes takes the user from its CN and the groups from its Os."""
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
-        return self._issue(x509.Name(attributes), ExtendedKeyUsageOID.CLIENT_AUTH, None, expired=expired)
+        return self._issue(x509.Name(attributes), (ExtendedKeyUsageOID.CLIENT_AUTH,), None, expired=expired)
 
     def _issue(
         self,
         subject: x509.Name,
-        usage: x509.ObjectIdentifier,
+        usages: Sequence[x509.ObjectIdentifier],
         alternatives: x509.SubjectAlternativeName | None,
         *,
         expired: bool,
@@ -74,7 +81,7 @@ class Authority:
         builder = _builder(subject, self._name, key.public_key(), *_validity(expired=expired))
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
-        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         builder = builder.add_extension(issuer, critical=False)
         if alternatives is not None:

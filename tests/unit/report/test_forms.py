@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import xml.etree.ElementTree as ET
 
@@ -45,9 +46,13 @@ def test_json_keeps_its_schema_and_is_the_same_written(make):
     one = make()
     Draft202012Validator(json_schema()).validate(to_json(one))
     text = "".join(json_lines(one))
-    assert json.loads(text) == json.loads(json.dumps(to_json(one)))
-    assert list(json.loads(text)) == list(to_json(one))
-    assert list(json.loads(text))[-1] == "gather"
+    Draft202012Validator(json_schema()).validate(json.loads(text))
+    record = json.loads(text)
+    before = text[: text.rindex(' "digest"')]
+    assert record.pop("digest") == f"sha256:{hashlib.sha256(before.encode()).hexdigest()}"
+    assert record == json.loads(json.dumps(to_json(one)))
+    assert list(record) == list(to_json(one))
+    assert list(json.loads(text))[-2:] == ["gather", "digest"]
 
 
 def test_json_findings_come_back():
@@ -267,18 +272,29 @@ def test_the_colours_are_those_of_the_verdict():
 
 
 def test_html_says_all_in_order():
-    text = html.verdict_block(examination(scope="hosts only"))
+    text = html.verdict_block(
+        examination(scope="hosts only", fresh_until="2026-11-22T02:13:04+00:00", snapshot="sha256:0a1b")
+    )
     in_order(
         text,
         '<p class="pf-label">NO-GO</p>',
+        "Do not start this upgrade",
         "5 blocking hazards, 6 unknown",
-        "<strong>hosts only</strong>",
+        "1.8.3 → 1.9.0",
+        "2 hosts, 2 clusters, 14 of 21 hazards of the profile <strong>hosts only</strong>",
+        "2026-11-21 02:13:04 UTC to 2026-11-21 02:13:09 UTC",
+        "2026-11-22 02:13:04 UTC",
+        "pytest-preflight 1.0.0",
         "matches no finding",
-        "<li>Waived: <code>abm-docker-inactive</code>",
+        "<strong>Unknown: 6</strong>",
+        "connection refused",
+        "<code>abm-docker-inactive</code>: wk-1, by platform@example.com, CHG-4711 until",
         "<h2>What blocks: 5 findings</h2>",
-        "<code>abm-tmp-noexec</code>",
+        "<h3>/tmp is mounted noexec",
+        "The upgrade fails",
         "<pre>tmpfs /tmp",
-        '<pre class="pf-remedy">Remount /tmp',
+        '<p class="pf-remedy">Remount /tmp',
+        '<pre class="pf-command">mount -o remount,exec /tmp</pre>',
         f'<a href="{ADDRESS}"',
         "<h2>Warnings: 1 finding</h2>",
         "blocker, lowered to warning",
@@ -286,12 +302,17 @@ def test_html_says_all_in_order():
         "<h2>Unknown: 6</h2>",
         "<strong>",
         "connection refused",
-        "<h2>Coverage</h2>",
-        "<summary>Clear: 4 hazards</summary>",
+        "<h2>Hazards by subjects</h2>",
+        "<strong>12</strong> clear",
+        '<table class="pf-cells">',
         "<summary>Not examined: 2</summary>",
-        "<summary>Not applicable: 3</summary>",
-        "<summary>How it was examined</summary>",
+        "<summary>Did not apply: 3</summary>",
+        "<h2>How it was examined</h2>",
         "SHA256:abc",
+        "<h2>Sign-off</h2>",
+        "It is evidence until 2026-11-22 02:13:04 UTC.",
+        "<code>sha256:0a1b</code>",
+        "Signature",
     )
 
 
@@ -303,7 +324,6 @@ def test_html_names_every_subject_that_blocks():
 def test_the_title_names_verdict_and_change():
     assert html.report_title(examination()) == "NO-GO: anthos-bare-metal-1.9, 1.8.3 → 1.9.0"
     assert html.report_title(examination(title="CHG-4711")) == "NO-GO: CHG-4711"
-    assert ".preflight" in html.style()
 
 
 def test_clusters_that_differ_are_told_one_by_one():

@@ -53,7 +53,9 @@ MARKS = {
     *(f"{name}_{side}" for name in ("table", "thead", "tbody", "tr", "th", "td") for side in ("open", "close")),
 }
 HEADINGS = ("NO-GO", "What blocks", "abm-", "Unknown", "Warnings", "Waived", "Not ", "Coverage")
-ELEMENTS = set("div p span strong code pre br ul li h2 h3 section details summary table thead tbody tr th td a".split())
+ELEMENTS = set(
+    "article section nav div p span strong b code pre br ul li dl dt dd h2 h3 details summary table thead tbody tr th td a".split()
+)
 
 
 @pytest.fixture(params=HOSTILE, scope="module")
@@ -64,12 +66,13 @@ def hostile(request):
 class Page(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.open, self.found, self.attributes, self.addresses = [], set(), set(), []
+        self.open, self.found, self.attributes, self.addresses, self.ids = [], set(), set(), [], []
 
     def handle_starttag(self, tag, attrs):
         self.found.add(tag)
         self.attributes.update(name for name, _ in attrs)
         self.addresses += [value for name, value in attrs if name == "href"]
+        self.ids += [value for name, value in attrs if name == "id"]
         if tag != "br":
             self.open.append(tag)
 
@@ -90,8 +93,10 @@ def check_html(examination):
     page.close()
     assert page.open == []
     assert page.found <= ELEMENTS
-    assert page.attributes <= {"class", "role", "scope", "href", "rel"}
-    assert all(one.startswith(("http://", "https://")) for one in page.addresses)
+    assert page.attributes <= {"class", "scope", "href", "rel", "id", "lang", "aria-label", "aria-hidden"}
+    assert all(one.startswith(("http://", "https://", "#pf-")) for one in page.addresses)
+    assert {one.removeprefix("#") for one in page.addresses if one.startswith("#")} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
     assert not set(text) & set("\x1b\x00\x9b\u202e\r")
 
 

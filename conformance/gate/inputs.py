@@ -1,0 +1,55 @@
+"""The files that describe a change, by their digests: a report speaks of these, and of no later ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from conformance.change import Change
+from conformance.documents import InvalidDocument
+
+__all__ = ["digest_of_waivers", "digests_of", "file_digest"]
+
+
+def digests_of(change: Change) -> dict[str, str]:
+    """Change file and desired configuration: where they lie beside the change file -> ``sha256:…``.
+
+    The waivers are no part of what is read: with a snapshot others may be given (`digest_of_waivers`).
+
+    :raises InvalidDocument: one cannot be read.
+    """
+    return dict(sorted((_name(path, change), file_digest(path)) for path in _files(change)))
+
+
+def digest_of_waivers(change: Change) -> dict[str, str]:
+    """As `digests_of`, of the waivers alone; empty where there are none."""
+    return {_name(change.waivers, change): file_digest(change.waivers)} if change.waivers else {}
+
+
+def _name(path: Path, change: Change) -> str:
+    base = change.file.absolute().parent if change.file else Path.cwd()
+    if path.absolute().is_relative_to(base):
+        # As it is called there: the files of a ConfigMap are links to a directory whose name is another in each pod.
+        return Path(os.path.relpath(path.absolute(), base)).as_posix()
+    return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+
+
+def _files(change: Change) -> Iterator[Path]:
+    if change.file is not None:
+        yield change.file
+    for cluster in change.clusters.values():
+        yield from cluster.desired
+
+
+def file_digest(path: Path) -> str:
+    """``sha256:`` and the digest of a file.
+
+    :raises InvalidDocument: it cannot be read.
+    """
+    try:
+        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise InvalidDocument(msg) from None

@@ -1,0 +1,201 @@
+"""An earlier report, asked again (``--verify``): whether it is evidence for the change at hand. Nobody is contacted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from conformance.change import Change
+from conformance.findings import Finding, LeftOut, Verdict, judge
+from conformance.gate.attestation import Forged, key_id, public_key, verified
+from conformance.gate.inputs import digest_of_waivers
+from conformance.report.files import ENVELOPE
+from conformance.versions import InvalidVersion, Version
+
+if TYPE_CHECKING:
+    from conformance.run import Run
+
+__all__ = ["Verification", "verify"]
+
+_SCHEMA: Final = "pytest-preflight/report/1"
+_LAST: Final = re.compile(rb' "digest": "(sha256:[0-9a-f]{64})"\n}\n')
+#: What clocks may differ by.
+_SKEW: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a gate may conclude from a report."""
+
+    #: Why it is no report of this suite, or not as this suite wrote it: then nothing in it counts.
+    forged: tuple[str, ...]
+    #: Why it is no evidence for the change at hand: stale, or about something else.
+    refused: tuple[str, ...]
+    verdict: Verdict = Verdict.INCOMPLETE
+    reasons: tuple[str, ...] = ()
+    #: ISO 8601, by the change at hand.
+    fresh_until: str = ""
+    #: The digest of the key whose signature was verified; empty where none was asked for.
+    signed_by: str = ""
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is evidence at all."""
+        return not self.forged and not self.refused
+
+
+def verify(run: Run, named: Change, path: Path, now: datetime, key: Path | None = None) -> Verification:
+    """Re-check digest, signature, target, versions, files and freshness of a report.
+
+    :param named: the change as the person named it, without subjects that are only usual.
+    :param key: with which the statement beside the report must be signed.
+    :raises InvalidKey: the key cannot be used.
+    """
+    opened = public_key(key) if key else None
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return Verification((f"it cannot be read: {error.strerror or error}",), ())
+    forged = list(_altered(data))
+    if opened is not None and not forged:
+        try:
+            verified(path.with_name(ENVELOPE), opened, path)
+        except Forged as error:
+            forged.append(str(error))
+    if forged:
+        return Verification(tuple(forged), ())
+    try:
+        record = json.loads(data)
+        findings = [Finding.from_dict(one) for one in record["findings"]]
+        verdict, reasons = Verdict(record["verdict"]), tuple(map(str, record["reasons"]))
+        forged.extend(_contradicted(record, findings, verdict))
+        fresh_until = _moment(record["started"]) + timedelta(hours=named.fresh_hours)
+        refused = [*_elsewhere(run, named, record, findings), *_stale(record, findings, fresh_until, now)]
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        return Verification((f"it is damaged ({type(error).__name__}: {error})",), ())
+    signed_by = key_id(opened) if opened is not None else ""
+    return Verification(
+        tuple(forged), tuple(refused), verdict, reasons, fresh_until.isoformat(timespec="seconds"), signed_by
+    )
+
+
+def _altered(data: bytes) -> Iterator[str]:
+    """Whether the text is as it was written: its last member is the digest of all lines before it."""
+    match = _LAST.search(data, max(0, len(data) - 120))
+    if match is None or match.end() != len(data):
+        yield "it does not end with its digest: written by something else, or formatted anew"
+    elif f"sha256:{hashlib.sha256(data[: match.start()]).hexdigest()}".encode() != match[1]:
+        yield "it was altered after it was written: its digest is that of another text"
+
+
+def _contradicted(record: Mapping[str, Any], findings: list[Finding], verdict: Verdict) -> Iterator[str]:
+    """Whether its findings lead to another verdict than the one that it states."""
+    if record["schema"] != _SCHEMA:
+        yield f"its format is {record['schema']!r}; expected {_SCHEMA!r}: examine again with this version of the suite"
+    decided = bool(record["scope"])
+    left = [
+        LeftOut(one["hazard"], one["reason"], one.get("subject"), decided) for one in listed(record, "not_examined")
+    ]
+    owed, reasons = judge(findings, left, strict=False)
+    if verdict is Verdict.GO and owed is not Verdict.GO:
+        yield f"it states go, and its findings lead to {owed}: {', '.join(reasons)}"
+    if owed is Verdict.NO_GO and verdict is not Verdict.NO_GO:
+        yield f"it states {verdict}, and its findings lead to {owed}: {', '.join(reasons)}"
+
+
+def listed(record: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+    """One of the lists of a report's coverage."""
+    found: list[Mapping[str, Any]] = record["coverage"][kind]
+    return found
+
+
+def _elsewhere(run: Run, named: Change, record: Mapping[str, Any], findings: list[Finding]) -> Iterator[str]:
+    """Whether it is about something else than the change at hand."""
+    if record["profile"] != run.profile.name:
+        yield f"it is about profile {record['profile']}, not {run.profile.name}"
+    if record["situation"] != run.situation:
+        yield f"it is about the situation {record['situation']!r}, not {run.situation.value!r}"
+    if run.replay and record["snapshot"] != run.snapshot.digest():
+        yield "it speaks of another snapshot"
+    asked = "" if len(named.examine) > 1 else f"{named.examine[0]} only"
+    if record["scope"] and record["scope"] != asked:
+        yield f"it looked at {record['scope']}"
+    parts = ("not_applicable", "not_examined", "unknown")
+    seen = {one.hazard for one in findings} | {one["hazard"] for part in parts for one in listed(record, part)}
+    new = [one for one in run.profile.hazards if one not in seen]
+    if new:
+        yield f"the profile has hazards by now that it did not look for: {', '.join(new)}"
+    yield from _other_subjects(run, named, record)
+    yield from _other_files(named, record)
+
+
+def _other_subjects(run: Run, named: Change, record: Mapping[str, Any]) -> Iterator[str]:
+    there = {one["name"] for one in record["subjects"]}
+    for name in (*named.clusters, *named.hosts):
+        if name not in there:
+            yield f"{name} was not examined"
+    for name in named.clusters or [""]:
+        upgrade = named.upgrade_of(name or None)
+        if upgrade.none or (name and name not in there):
+            continue
+        said = record["upgrades"].get(name) if name else {"from": record["from"], "to": record["to"]}
+        for side, wanted in (("from", upgrade.source), ("to", upgrade.target or run.profile.target)):
+            found = said[side] if said else None
+            if wanted is not None and not _same(wanted, found):
+                where = f"{name}: " if name else ""
+                yield f"{where}it is about an upgrade {side} {found or 'a version that nobody knew'}, not {side} {wanted}"
+
+
+def _same(wanted: Version, found: str | None) -> bool:
+    try:
+        version = Version.parse(found or "")
+    except InvalidVersion:
+        return False
+    if wanted.is_series:
+        return version.release[:2] == wanted.release[:2]
+    return version.public == wanted.public
+
+
+def _other_files(named: Change, record: Mapping[str, Any]) -> Iterator[str]:
+    """The files that describe the change must be the ones that it was made from, and no others."""
+    if named.file is None and not named.inputs:
+        return
+    now = {**named.inputs, **digest_of_waivers(named)}
+    then: Mapping[str, str] = record["inputs"]
+    for name in sorted({*now, *then}):
+        if name not in then:
+            yield f"{name} is no part of what it examined"
+        elif name not in now:
+            yield f"{name} was part of what it examined, and is no part of this change"
+        elif now[name] != then[name]:
+            yield f"{name} has changed since"
+
+
+def _stale(record: Mapping[str, Any], findings: list[Finding], until: datetime, now: datetime) -> Iterator[str]:
+    started, finished = _moment(record["started"]), _moment(record["finished"])
+    if started > now + _SKEW or finished > now + _SKEW:
+        yield f"it says that it was made at {record['finished']}, which is yet to come: is a clock wrong?"
+    if until <= now:
+        yield f"it is stale: what it says was read at {record['started']} and counted until {until.isoformat()}"
+    for one in findings:
+        expires = one.waiver.get("expires") if one.waiver else None
+        if expires and _moment(expires) <= now:
+            yield f"the waiver of {one.hazard} on {one.subject} has expired at {expires}"
+
+
+def _moment(text: str) -> datetime:
+    """A moment with its zone.
+
+    :raises ValueError: it is none, or nobody can tell where.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        msg = f"{text!r} is a time without a zone"
+        raise ValueError(msg)
+    return moment.astimezone(UTC)

@@ -1,0 +1,286 @@
+"""The change read from Git, from real repositories."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.change import Change, Cluster, Upgrade
+from conformance.documents import InvalidDocument
+from conformance.gate.revisions import InvalidRevision, changed_files
+from conformance.gate.since import NothingChanged, since
+from conformance.profiles import Library
+from conformance.versions import Version
+from tests.running import preflight
+
+PROFILE = Library().find("anthos-bare-metal")
+GROUP = "baremetal.cluster.gke.io"
+
+
+def cluster(name: str, version: str, more: str = "") -> str:
+    return (
+        f"gcrKeyPath: key.json\n---\napiVersion: {GROUP}/v1\nkind: Cluster\n"
+        f"metadata: {{name: {name}, namespace: cluster-{name}}}\nspec:\n  anthosBareMetalVersion: {version}\n{more}"
+    )
+
+
+class Repository:
+    """A Git repository of ours, with a branch `main` and a checkout."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        top.mkdir(parents=True, exist_ok=True)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *words: str) -> str:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false")
+        done = subprocess.run(
+            ["git", *who, "-C", str(self.top), *words],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
+
+    def commit(self, files: dict[str, str | None]) -> str:
+        for name, text in files.items():
+            path = self.top / name
+            if text is None:
+                path.unlink()
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "x", "--allow-empty")
+        return self.git("rev-parse", "HEAD").strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = Repository(tmp_path / "fleet")
+    made.commit({"a.yaml": cluster("a", "1.8.3"), "b.yaml": cluster("b", "1.8.3"), "README.md": "1.8.3"})
+    return made
+
+
+def change(repository: Repository, **clusters: Any) -> Change:
+    made = {name: Cluster(name, **more) for name, more in clusters.items()}
+    return Change(clusters=made, file=repository.top / "upgrade.yaml")
+
+
+def seen(found: Change) -> dict[str, Any]:
+    return {
+        name: "none"
+        if one.upgrade.none
+        else (str(one.upgrade.source), str(one.upgrade.target), *(p.name for p in one.desired))
+        for name, one in found.clusters.items()
+    }
+
+
+def test_versions_and_files_come_from_the_diff_and_the_others_stay(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "1.9.1"), "README.md": "1.9.1"})
+    found = since(change(repository, a={}, b={}), PROFILE, "HEAD~1")
+    assert seen(found) == {"a": ("1.8.3", "1.9.1", "a.yaml"), "b": "none"}
+
+
+def test_what_is_not_yet_committed_counts_too(repository: Repository) -> None:
+    (repository.top / "b.yaml").write_text(cluster("b", "1.9.0"))
+    assert seen(since(change(repository, a={}, b={}), PROFILE, "HEAD"))["b"] == ("1.8.3", "1.9.0", "b.yaml")
+
+
+def test_what_others_did_on_the_target_branch_is_no_part_of_it(repository: Repository) -> None:
+    repository.git("checkout", "-q", "-b", "mine")
+    repository.commit({"a.yaml": cluster("a", "1.9.0")})
+    repository.git("checkout", "-q", "main")
+    repository.commit({"b.yaml": cluster("b", "1.9.0")})
+    repository.git("checkout", "-q", "mine")
+    # Against the tip of main, b would look as if it went back from 1.9.0 to 1.8.3.
+    assert seen(since(change(repository, a={}, b={}), PROFILE, "main")) == {
+        "a": ("1.8.3", "1.9.0", "a.yaml"),
+        "b": "none",
+    }
+
+
+def test_a_file_that_moves_takes_its_cluster_with_it(repository: Repository) -> None:
+    repository.commit({"a.yaml": None, "clusters/a/cluster.yaml": cluster("a", "1.9.0", "# now here\n")})
+    assert seen(since(change(repository, a={}), PROFILE, "HEAD~1"))["a"] == ("1.8.3", "1.9.0", "cluster.yaml")
+
+
+def test_a_version_stays_as_it_is_written(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "r")
+    text = "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: m}\nspec:\n  kubernetesVersion: "
+    made.commit({"m.yaml": f"{text}1.29\n"})
+    made.commit({"m.yaml": f"{text}1.30\n"})
+    found = since(change(made, m={}), Library().find("eks-anywhere"), "HEAD~1")
+    assert seen(found) == {"m": ("1.29", "1.30", "m.yaml")}
+
+
+def test_a_kind_without_a_name_belongs_to_the_cluster_whose_file_it_is(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "r")
+    text = "apiVersion: config.openshift.io/v1\nkind: ClusterVersion\nmetadata: {name: version}\nspec:\n  desiredUpdate: {version: "
+    made.commit({"east/v.yaml": f"{text}4.12.1}}\n", "west/v.yaml": f"{text}4.12.1}}\n"})
+    made.commit({"west/v.yaml": f"{text}4.13.2}}\n"})
+    named = change(made, east={"desired": (made.top / "east/v.yaml",)}, west={"desired": (made.top / "west/v.yaml",)})
+    found = since(named, Library().find("openshift"), "HEAD~1")
+    assert seen(found) == {"east": "none", "west": ("4.12.1", "4.13.2", "v.yaml")}
+
+
+def test_a_list_and_json_are_read_too(repository: Repository) -> None:
+    def text(version: str) -> str:
+        spec = {"anthosBareMetalVersion": version}
+        one = {"apiVersion": f"{GROUP}/v1", "kind": "Cluster", "metadata": {"name": "c"}, "spec": spec}
+        return json.dumps({"apiVersion": "v1", "kind": "List", "items": [one]})
+
+    repository.commit({"c.json": text("1.8.0")})
+    repository.commit({"c.json": text("1.9.0")})
+    assert seen(since(change(repository, c={}), PROFILE, "HEAD~1")) == {"c": ("1.8.0", "1.9.0", "c.json")}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"README.md": "other"},
+        {"a.yaml": cluster("a", "1.8.3", "  # said anew\n")},
+        {"a.yaml": None},
+        {"new.yaml": cluster("new", "1.9.0")},
+        {
+            "other.yaml": "kind: Cluster\napiVersion: example.com/v1\nmetadata: {name: a}\nspec: {anthosBareMetalVersion: 1.9.0}\n"
+        },
+    ],
+    ids=["no yaml", "same version", "deleted", "a new cluster is made, not upgraded", "another group"],
+)
+def test_where_no_version_changes_there_is_nothing_to_examine(
+    repository: Repository, files: dict[str, str | None]
+) -> None:
+    repository.commit(files)
+    with pytest.raises(NothingChanged, match=r"no cluster's version changes.*Cluster \(baremetal"):
+        since(change(repository, a={}), PROFILE, "HEAD~1")
+
+
+def test_a_cluster_that_nobody_names_is_not_passed_over(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "1.9.0"), "b.yaml": cluster("b", "1.9.0")})
+    with pytest.raises(
+        InvalidDocument, match=r"b\.yaml upgrades cluster b from 1\.8\.3 to 1\.9\.0, and the change does not say"
+    ):
+        since(change(repository, a={"desired": (repository.top / "a.yaml",)}), PROFILE, "HEAD~1")
+
+
+def test_the_only_cluster_needs_no_name(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "1.9.0")})
+    named = change(repository, context={}, hub={"upgrade": Upgrade(none=True)})
+    assert seen(since(named, PROFILE, "HEAD~1"))["context"] == ("1.8.3", "1.9.0", "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "said"),
+    [
+        (Upgrade(none=True), "the change says `upgrade: none`, and Git upgrades it from 1.8.3 to 1.9.0"),
+        (Upgrade(Version.parse("1.8.2")), "the change says from 1.8.2, and Git says from 1.8.3"),
+        (Upgrade(None, Version.parse("1.10")), "the change says to 1.10, and Git says to 1.9.0"),
+    ],
+)
+def test_what_the_change_says_by_hand_may_not_contradict_it(
+    repository: Repository, upgrade: Upgrade, said: str
+) -> None:
+    repository.commit({"a.yaml": cluster("a", "1.9.0")})
+    with pytest.raises(InvalidDocument, match=said):
+        since(change(repository, a={"upgrade": upgrade}), PROFILE, "HEAD~1")
+
+
+def test_what_it_says_may_agree(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "1.9.0")})
+    named = change(repository, a={"upgrade": Upgrade(Version.parse("1.8"), Version.parse("v1.9.0"))})
+    assert seen(since(named, PROFILE, "HEAD~1"))["a"] == ("1.8.3", "1.9.0", "a.yaml")
+
+
+def test_a_template_with_such_an_object_is_not_passed_over(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "{{ .Values.version }}: }")})
+    with pytest.raises(InvalidDocument, match=r"a\.yaml:\d+: it names a Cluster of baremetal.*is not valid YAML"):
+        since(change(repository, a={}), PROFILE, "HEAD~1")
+
+
+def test_a_version_that_is_none(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "latest")})
+    with pytest.raises(InvalidDocument, match=r"a\.yaml: 'latest' is no version"):
+        since(change(repository, a={}), PROFILE, "HEAD~1")
+
+
+def test_a_cluster_in_two_files_goes_to_one_version(repository: Repository) -> None:
+    repository.commit({"a2.yaml": cluster("a", "1.8.3").replace("cluster-a", "other")})
+    repository.commit(
+        {"a.yaml": cluster("a", "1.9.0"), "a2.yaml": cluster("a", "1.10.0").replace("cluster-a", "other")}
+    )
+    with pytest.raises(InvalidDocument, match="both change the version of a"):
+        since(change(repository, a={}), PROFILE, "HEAD~1")
+
+
+class TestRevisions:
+    def test_one_that_is_not_known(self, repository: Repository) -> None:
+        with pytest.raises(InvalidRevision, match="--since origin/main: .* knows no such revision; fetch it first"):
+            changed_files(repository.top, "origin/main")
+
+    def test_one_that_would_be_an_option(self, repository: Repository) -> None:
+        with pytest.raises(InvalidRevision, match="expected a revision"):
+            changed_files(repository.top, "--output=x")
+
+    def test_no_checkout(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidRevision, match="not a git repository"):
+            changed_files(tmp_path, "HEAD")
+
+    def test_no_git(self, repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", "/nonexistent")
+        with pytest.raises(InvalidRevision, match="there is no git here"):
+            changed_files(repository.top, "HEAD")
+
+    def test_a_shallow_clone(self, repository: Repository, tmp_path: Path) -> None:
+        repository.git("checkout", "-q", "-b", "mine")
+        repository.commit({"a.yaml": cluster("a", "1.9.0")})
+        repository.git("checkout", "-q", "main")
+        repository.commit({"b.yaml": cluster("b", "1.9.0")})
+        shallow = Repository(tmp_path / "shallow")
+        shallow.git("fetch", "-q", "--depth=1", repository.top.as_uri(), "mine:mine", "main:target")
+        shallow.git("checkout", "-q", "mine")
+        with pytest.raises(InvalidRevision, match=r"no history in common.*fetch-depth: 0"):
+            changed_files(shallow.top, "target")
+
+    def test_names_that_are_odd(self, repository: Repository) -> None:
+        repository.commit({"größe «1».yaml": cluster("a", "1.8.3")})
+        repository.commit({"größe «1».yaml": cluster("a", "1.9.0")})
+        (found,) = changed_files(repository.top, "HEAD~1")
+        assert found.path.name == "größe «1».yaml"
+
+
+CHANGE = """\
+profile: anthos-bare-metal
+clusters:
+  a: {kubeconfig: none}
+  b: {kubeconfig: none}
+  c: {kubeconfig: none}
+"""
+
+
+def test_a_pipeline_needs_no_versions(repository: Repository) -> None:
+    """As a person runs it: the profile of the target is found, and each cluster has its own upgrade."""
+    repository.commit({"upgrade.yaml": CHANGE, "a.yaml": cluster("a", "1.9.0"), "b.yaml": cluster("b", "1.9.2")})
+    result = preflight("--change=upgrade.yaml", "--since=HEAD~1", "--plan=json", cwd=repository.top)
+    plan = json.loads(result.out)
+    assert (result.code, plan["profile"]) == (0, "anthos-bare-metal-1.9")
+    assert plan["clusters"].keys() == {"a", "b", "c"}
+
+
+def test_no_upgrade_is_a_status_of_its_own(repository: Repository) -> None:
+    repository.commit({"upgrade.yaml": CHANGE})
+    result = preflight("--change=upgrade.yaml", "--since=HEAD~1", cwd=repository.top)
+    assert result.code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "no cluster's version changes" in result.out
+    assert not result.report
+
+
+def test_targets_of_several_releases_are_several_runs(repository: Repository) -> None:
+    repository.commit({"upgrade.yaml": CHANGE, "a.yaml": cluster("a", "1.9.0"), "b.yaml": cluster("b", "1.10.0")})
+    result = preflight("--change=upgrade.yaml", "--since=HEAD~1", "--plan", cwd=repository.top)
+    assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert "clusters go to several releases, and a run has one profile: anthos-bare-metal-1.9 or" in result.out
