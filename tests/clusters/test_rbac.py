@@ -184,16 +184,30 @@ class TestTheRole:
         assert [one for one in whole if "forbidden" in one["message"]] == []
         assert "system:serviceaccount:preflight:lacking-0" in json.dumps(unknown)
 
-    def test_of_any_kubernetes_is_to_list_nodes(self, lab: Asked) -> None:
+    def test_of_any_kubernetes_is_to_list_nodes_and_what_must_run_once(self, lab: Asked) -> None:
         profile = "--profile=kubernetes-1.19"
         admin = lab.place / "admin.kubeconfig"
         printed = preflight(profile, CLUSTERS[0], f"--kubeconfig={admin}", "--plan=rbac", cwd=lab.place)
-        role = yaml.safe_load(printed.out)
-        assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
-        kubeconfig = lab.bind("any", role["rules"])
+        rules = yaml.safe_load(printed.out)["rules"]
+        assert {(*one["apiGroups"], *one["resources"], *one["verbs"]) for one in rules} == {
+            *(("", one, "list") for one in ("nodes", "pods", "persistentvolumeclaims", "replicationcontrollers")),
+            *(("apps", one, "list") for one in ("deployments", "statefulsets", "replicasets")),
+        }
+        kubeconfig = lab.bind("any", rules)
         run = preflight(profile, CLUSTERS[0], f"--kubeconfig={kubeconfig}", cwd=lab.place, reports="any")
         assert (run.code, run.report["verdict"]) == (0, "go"), run
         assert run.report["upgrades"]["prod-admin"]["from"]  # /version is free to all
+        # And each of them is needed.
+        lacking = {}
+        for number, rule in enumerate(rules):
+            held = [one for one in rules if one is not rule]
+            lacking[rule["resources"][0]] = {"kubeconfig": str(lab.bind(f"any-{number}", held))}
+        change = lab.place / "any.yaml"
+        change.write_text(yaml.safe_dump({"examine": ["clusters"], "clusters": lacking}))
+        run = preflight(profile, f"--change={change}", cwd=lab.place, reports="any-lacking")
+        told = {one["subject"]: one["message"] for one in run.report["findings"] if one["outcome"] == "unknown"}
+        assert set(told) == set(lacking)
+        assert all("forbidden" in one or "list" in one for one in told.values()), told
 
 
 class TestTheRun:
