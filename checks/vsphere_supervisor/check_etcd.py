@@ -1,0 +1,114 @@
+"""Members that an attempt to join has left in the etcd of a workload cluster."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from conformance import BEFORE, BLOCKER, CLUSTER, STUCK, Unreadable, found, hazard
+from conformance.facts.etcd import KUBEADM_FLAGS
+from conformance.facts.kubernetes import Node
+from conformance.facts.values.etcd import EtcdCluster, EtcdMember
+
+from ..sources import VSPHERE_JOIN_TIMEOUT
+from .facts import Held
+
+_ETCDCTL: Final = f"etcdctl {' '.join(KUBEADM_FLAGS)}"
+_REMEDY: Final = (
+    "A member that was left keeps the next node from joining (Peer URLs already exists), and counts for the majority. Let the "
+    "Supervisor end the attempt that runs; look at the member list again after 2 minutes. What is still there then, and "
+    "whose node is gone for good, is to be removed on a healthy control-plane node, after a snapshot:"
+)
+
+
+@hazard(
+    "vks-etcd-learner-left",
+    title="etcd has a member that never became a full one, or whose node was discarded: the next node cannot join",
+    severity=BLOCKER,
+    on=[CLUSTER],
+    situation=(BEFORE, STUCK),
+    source=VSPHERE_JOIN_TIMEOUT.section("etcdctl による確認"),
+    remedy="Take a snapshot of etcd, make sure that the member's node is gone for good, and remove the member (etcdctl member "
+    "remove). Do not delete an existing control-plane VM.",
+)
+def check_no_member_was_left(vks_no_supervisor: str, etcd: EtcdCluster, nodes: list[Node], vks_held: Held) -> None:  # noqa: ARG001
+    members = etcd.members
+    if not any(_node_of(one, nodes) for one in members):
+        raise Unreadable("no member of etcd has a node of its name: is it the etcd of this cluster?")
+    said, lines, stale = [], [], []
+    for one in members:
+        told = _trouble(one, nodes, vks_held)
+        if told:
+            said.append(f"{one}: {told}")
+            lines.append(_line(one))
+            if not _node_of(one, nodes):
+                stale.append(one)
+    if said:
+        raise found(
+            f"of {len(members)} members of etcd, {len(said)} cannot stay as they are: {'; '.join(said)} ({etcd.source})",
+            evidence=lines,
+            remedy=_way(stale),
+        )
+
+
+def _trouble(member: EtcdMember, nodes: list[Node], held: Held) -> str:
+    """Why a member cannot stay as it is, for people; empty where it can."""
+    at = [one for one in nodes if _addresses(member) & {_plain(it) for it in one.addresses}]
+    where = f"; node {at[0].name} has its address" if at else ""
+    if not member.started:
+        return f"it was added and never started{where}"
+    node = _node_of(member, nodes)
+    if node is None:
+        return f"its node {member.name} is gone{where}"
+    if member.learner:
+        return "it is still a learner, without a vote: unless it joins at this very moment, the attempt has failed"
+    if "control-plane" not in node.roles:
+        return (
+            f"it votes, and yet its node {node.name} has no control-plane role: kubeadm join failed there, and the Supervisor "
+            "is going to discard it"
+        )
+    machines = [one for one in held.machines if one.node == node.name or (one.node is None and one.name == node.name)]
+    if not machines:
+        return f"the Supervisor has no control-plane Machine for its node {node.name}: the VM was discarded"
+    return ""
+
+
+def _node_of(member: EtcdMember, nodes: list[Node]) -> Node | None:
+    """The node of a member by its name, which kubeadm takes from the node; addresses are given to the next VM."""
+    return next((one for one in nodes if member.name and one.name == member.name), None)
+
+
+def _addresses(member: EtcdMember) -> set[str]:
+    return {_plain(urlsplit(one).hostname or "") for one in member.peer_urls} - {""}
+
+
+def _plain(text: str) -> str:
+    try:
+        return ip_address(text).compressed
+    except ValueError:
+        return text.lower()
+
+
+def _line(member: EtcdMember) -> str:
+    state = "started" if member.started else "unstarted"
+    return (
+        f"{member.hex_id}, {state}, {member.name or '(no name)'}, peer {', '.join(member.peer_urls) or '(none)'}, "
+        f"learner {str(member.learner).lower()}"
+    )
+
+
+def _way(stale: list[EtcdMember]) -> str:
+    if not stale:
+        return (
+            f"{_REMEDY.rpartition(' What is still')[0]} Then mend what kept the node from joining in time "
+            "(vks-control-plane-overloaded, vks-control-plane-network-slow). Do not delete an existing control-plane VM."
+        )
+    return "\n".join(
+        [
+            _REMEDY,
+            f"  {_ETCDCTL} snapshot save /var/lib/etcd/before-removal.db",
+            *(f"  {_ETCDCTL} member remove {one.hex_id}   # {one.name or 'never started'}" for one in stale),
+            "Do not delete an existing control-plane VM.",
+        ]
+    )
