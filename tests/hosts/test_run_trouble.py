@@ -123,7 +123,8 @@ def test_nobody_is_shown_a_traceback(run: Result) -> None:
     assert len(told) >= 5
     for name, text in told.items():
         assert "Traceback" not in text, name
-        assert "paramiko" not in text.replace("pytest", ""), name
+        # Its version may be told, as that of other parts; nothing else.
+        assert "paramiko" not in re.sub(r'paramiko"?: "?\d', "", text), name
 
 
 def test_nobody_waits_for_anybody_else(run: Result) -> None:
