@@ -30,7 +30,11 @@ def print_asked(config: pytest.Config) -> int:
         return _out(_profiles())
     if config.getoption("--list-hazards"):
         return _out(_hazards(config))
-    run: Run = make_run(config)
+    try:
+        run: Run = make_run(config)
+    except pytest.exit.Exception as nothing:  # of --since; there is no session yet that would tell it
+        sys.stderr.write(f"Exit: {nothing.msg}\n")
+        return int(nothing.returncode or 0)
     if config.getoption("--verify"):
         return _verify(config, run)
     plan = run.plan(undecided=True)
