@@ -21,6 +21,14 @@ SECRET = "abm-kubeconfig-secret-overwritten"
 KUBELET = "k8s-kubelet-dead-connection"
 ALL = {MAINTENANCE, SECRET, KUBELET}
 CLUSTERS = "--examine=clusters"
+#: Few enough to tell for each what concerns it: two of bare metal, one of any cluster, two of the fleet.
+FEW = f"""\
+title: A few hazards of clusters
+platform: anthos-bare-metal
+target: "1.9"
+source-version: abm_version
+hazards: [{MAINTENANCE}, {SECRET}, {KUBELET}, abm-cluster-ip-overlap, abm-bootstrap-cidr-overlap]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +147,9 @@ def run(plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         clusters = {name: {"kubeconfig": str(files[name]), "role": "admin"} for name in TROUBLE}
         change = place / "change.yaml"
         change.write_text(yaml.safe_dump({"upgrade": {"from": "1.8.3"}, "clusters": clusters}))
-        yield preflight(PROFILE, CLUSTERS, f"--change={change}", "-v", cwd=place)
+        profile = place / "few.yaml"
+        profile.write_text(FEW)
+        yield preflight(f"--profile={profile}", CLUSTERS, f"--change={change}", "-v", cwd=place)
 
 
 class TestTrouble:
