@@ -5,6 +5,7 @@ Neither an API server nor a kubelet is anywhere, as when etcd has lost its quoru
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ def lab() -> Iterator[Lab]:
         put(hosts, name, "/etc/kubernetes/manifests/etcd.yaml", b"apiVersion: v1\n", "600")
         start(hosts, name)
     wait_until(lambda: healthy(hosts), "the etcd of the hosts", 30)
+    # A member tells of its way to the others 30 s after it has met them (statusMonitoringInterval of etcd).
+    wait_until(lambda: all(measured(hosts, name) for name in NAMES), "round trips between the members", 60)
     yield hosts
     hosts.stop()
 
@@ -96,6 +99,13 @@ def lab() -> Iterator[Lab]:
 def healthy(lab: Lab) -> bool:
     words = f"/usr/local/bin/etcdctl {' '.join(etcd.KUBEADM_FLAGS)} endpoint health --cluster -w json"
     return bool(lab.inside("cp-1", words).stdout.count('"health":true') == len(NAMES))
+
+
+def measured(lab: Lab, name: str) -> bool:
+    ask = r"exec 3<>/dev/tcp/127.0.0.1/2381; printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3; cat <&3"
+    told = lab.inside(name, f'bash -c "{ask}"').stdout
+    counts = re.findall(r"^etcd_network_peer_round_trip_time_seconds_count\{.*\} (\d+)$", told, re.MULTILINE)
+    return sum(int(one) > 0 for one in counts) == len(NAMES) - 1
 
 
 def run(lab: Lab, place: Path, *more: str, reports: str = "reports", hosts: tuple[str, ...] = NAMES) -> Result:
