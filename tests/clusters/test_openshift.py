@@ -23,7 +23,7 @@ from tests.running import Result, preflight
 POD, ILL, NODELESS = "ocp-etcd-pod-crashlooping", "ocp-etcd-member-unhealthy", "ocp-etcd-member-without-node"
 UNSAFE, STALE = "ocp-etcd-member-replacement-unsafe", "ocp-etcd-stale-secrets"
 MISSING, REASON = "ocp-etcd-missing-on-node", "ocp-etcd-redeployment-reason"
-SPACE, ACCOUNT = "openshift-etcd", "system:serviceaccount:preflight:reader"
+SPACE, ACCOUNT = "openshift-etcd", "system:serviceaccount:preflight:openshift-reader"
 HIDDEN = "a-private-key-that-must-never-be-seen-anywhere"
 GIVEN = "single-master-recovery-2022-01-01 11:00:00.123456789+00:00"
 #: A node whose member was removed, one that has gone after that, and one that has gone with its member in the list.
@@ -168,9 +168,9 @@ def role(control_plane: ControlPlane, kubelet: ExecServer, place: Path) -> str:
 @pytest.fixture(scope="module")
 def repair(control_plane: ControlPlane, place: Path, role: str) -> Result:
     """A run by an account that may do what the derived roles allow, and nothing else."""
-    token = control_plane.service_account("preflight", "reader")
-    control_plane.bind(role, "preflight/reader")
-    kubeconfig = control_plane.kubeconfig("reader", token=token, context="prod", path=place / "reader.kubeconfig")
+    token = control_plane.service_account("preflight", "openshift-reader")
+    control_plane.bind(role, "preflight/openshift-reader")
+    kubeconfig = control_plane.kubeconfig("openshift-reader", token=token, context="prod", path=place / "reader.kubeconfig")
     return run_on(control_plane, place, "repair", "--situation=repair", kubeconfig=kubeconfig)
 
 
