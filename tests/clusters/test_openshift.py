@@ -170,7 +170,9 @@ def repair(control_plane: ControlPlane, place: Path, role: str) -> Result:
     """A run by an account that may do what the derived roles allow, and nothing else."""
     token = control_plane.service_account("preflight", "openshift-reader")
     control_plane.bind(role, "preflight/openshift-reader")
-    kubeconfig = control_plane.kubeconfig("openshift-reader", token=token, context="prod", path=place / "reader.kubeconfig")
+    kubeconfig = control_plane.kubeconfig(
+        "openshift-reader", token=token, context="prod", path=place / "reader.kubeconfig"
+    )
     return run_on(control_plane, place, "repair", "--situation=repair", kubeconfig=kubeconfig)
 
 
