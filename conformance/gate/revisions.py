@@ -97,7 +97,8 @@ def _git(directory: Path, *words: str) -> str:
         msg = f"--since: `git {words[0]}` did not end within {_SECONDS} s in {directory}"
         raise InvalidRevision(msg) from None
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        msg = f"--since: `git {words[0]}` in {directory}: {said[-1] if said else f'exit {done.returncode}'}"
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit {done.returncode}"]
+        said = next((line for line in lines if line.startswith("fatal:")), lines[-1])
+        msg = f"--since: `git {words[0]}` in {directory}: {said}"
         raise InvalidRevision(msg)
     return done.stdout.decode(errors="replace")

@@ -104,9 +104,9 @@ def plane(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="module")
-def bootstrap() -> Iterator[ControlPlane]:
+def bootstrap(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     """The bootstrap cluster: the admin cluster was moved into it, after an update and with a stale condition."""
-    with ControlPlane() as kind:
+    with ControlPlane(control_plane.binaries) as kind:
         kind.apply(*BARE_METAL, keep=True)
         kind.apply(namespace("cluster-hub"), cluster("hub", "admin", "1.7.5"))
         moved = cluster("hub", "admin", "1.8.1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,8 @@ class TestStart:
             KubeadmLab().start(1, 0)
         assert len(attempts) == 4
 
+    @pytest.mark.root
+    @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: without it that alone is told")
     @pytest.mark.parametrize(("inotify", "megabytes", "says"), [(10**6, 0, "fs.inotify"), (0, 10**9, "memory")])
     def test_a_machine_that_is_too_small_is_told_so(self, inotify: int, megabytes: int, says: str) -> None:
         with pytest.raises(LabError, match=says):
