@@ -7,27 +7,16 @@ policy-report/crd/v1alpha2. A field that is not named here is refused, as those 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
+
+from tests.clusters.crds.schemas import FLAG, FREE, TEXT, Object, definition, list_of, object_of
 
 __all__ = ["CI"]
 
-Object = dict[str, Any]
-
-_TEXT: Final = {"type": "string"}
-_FLAG: Final = {"type": "boolean"}
 _COUNT: Final = {"type": "integer"}
-_FREE: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-_TEXTS: Final = {"type": "object", "additionalProperties": _TEXT}
+TEXTS: Final = {"type": "object", "additionalProperties": TEXT}
 #: Flux: metav1.Duration, as its CRDs check it.
 _SPAN: Final = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"}
-
-
-def _object(*required: str, **properties: Object) -> Object:
-    return {"type": "object", "properties": properties, **({"required": list(required)} if required else {})}
-
-
-def _list(of: Object) -> Object:
-    return {"type": "array", "items": of}
 
 
 def _one_of(*values: str) -> Object:
@@ -35,23 +24,8 @@ def _one_of(*values: str) -> Object:
 
 
 def _crd(group: str, version: str, kind: str, plural: str, *, scope: str = "Namespaced", **top: Object) -> Object:
-    schema = _object(apiVersion=_TEXT, kind=_TEXT, metadata={"type": "object"}, **top)
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": f"{plural}.{group}",
-            "annotations": {"api-approved.kubernetes.io": "unapproved, of a test"},
-        },
-        "spec": {
-            "group": group,
-            "scope": scope,
-            "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()},
-            "versions": [
-                {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}},
-            ],
-        },
-    }
+    schema = object_of(apiVersion=TEXT, kind=TEXT, metadata={"type": "object"}, **top)
+    return definition(group, kind, version, schema, plural=plural, scope=scope, status=False, unapproved="of a test")
 
 
 _APPLICATION: Final = _crd(
@@ -59,16 +33,16 @@ _APPLICATION: Final = _crd(
     "v1alpha1",
     "Application",
     "applications",
-    spec=_object(
+    spec=object_of(
         *("destination", "project"),
-        project=_TEXT,
-        source=_object("repoURL", repoURL=_TEXT, targetRevision=_TEXT, path=_TEXT),
-        destination=_object(server=_TEXT, name=_TEXT, namespace=_TEXT),
-        syncPolicy=_object(
-            automated=_object(prune=_FLAG, selfHeal=_FLAG, allowEmpty=_FLAG, enabled=_FLAG),
-            syncOptions=_list(_TEXT),
-            retry=_object(
-                limit=_COUNT, refresh=_FLAG, backoff=_object(duration=_TEXT, factor=_COUNT, maxDuration=_TEXT)
+        project=TEXT,
+        source=object_of("repoURL", repoURL=TEXT, targetRevision=TEXT, path=TEXT),
+        destination=object_of(server=TEXT, name=TEXT, namespace=TEXT),
+        syncPolicy=object_of(
+            automated=object_of(prune=FLAG, selfHeal=FLAG, allowEmpty=FLAG, enabled=FLAG),
+            syncOptions=list_of(TEXT),
+            retry=object_of(
+                limit=_COUNT, refresh=FLAG, backoff=object_of(duration=TEXT, factor=_COUNT, maxDuration=TEXT)
             ),
         ),
     ),
@@ -78,12 +52,12 @@ _GIT_REPOSITORY: Final = _crd(
     "v1",
     "GitRepository",
     "gitrepositories",
-    spec=_object(
+    spec=object_of(
         *("interval", "url"),
         interval=_SPAN,
         url={"type": "string", "pattern": "^(http|https|ssh)://.*$"},
-        ref=_object(branch=_TEXT, tag=_TEXT, semver=_TEXT, name=_TEXT, commit=_TEXT),
-        secretRef=_object("name", name=_TEXT),
+        ref=object_of(branch=TEXT, tag=TEXT, semver=TEXT, name=TEXT, commit=TEXT),
+        secretRef=object_of("name", name=TEXT),
         timeout=_SPAN,
     ),
 )
@@ -92,90 +66,90 @@ _KUSTOMIZATION: Final = _crd(
     "v1",
     "Kustomization",
     "kustomizations",
-    spec=_object(
+    spec=object_of(
         *("interval", "prune", "sourceRef"),
         interval=_SPAN,
         retryInterval=_SPAN,
         timeout=_SPAN,
-        path=_TEXT,
-        prune=_FLAG,
-        wait=_FLAG,
-        force=_FLAG,
-        suspend=_FLAG,
-        targetNamespace=_TEXT,
-        serviceAccountName=_TEXT,
-        dependsOn=_list(_object("name", name=_TEXT, namespace=_TEXT, readyExpr=_TEXT)),
-        sourceRef=_object(
+        path=TEXT,
+        prune=FLAG,
+        wait=FLAG,
+        force=FLAG,
+        suspend=FLAG,
+        targetNamespace=TEXT,
+        serviceAccountName=TEXT,
+        dependsOn=list_of(object_of("name", name=TEXT, namespace=TEXT, readyExpr=TEXT)),
+        sourceRef=object_of(
             *("kind", "name"),
             kind=_one_of("OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"),
-            name=_TEXT,
-            namespace=_TEXT,
+            name=TEXT,
+            namespace=TEXT,
         ),
     ),
 )
-_SECURITY: Final = _object(
-    runAsNonRoot=_FLAG,
+_SECURITY: Final = object_of(
+    runAsNonRoot=FLAG,
     runAsUser=_COUNT,
     runAsGroup=_COUNT,
-    allowPrivilegeEscalation=_FLAG,
-    readOnlyRootFilesystem=_FLAG,
-    capabilities=_object(drop=_list(_TEXT), add=_list(_TEXT)),
-    seccompProfile=_object("type", type=_one_of("RuntimeDefault", "Localhost", "Unconfined")),
+    allowPrivilegeEscalation=FLAG,
+    readOnlyRootFilesystem=FLAG,
+    capabilities=object_of(drop=list_of(TEXT), add=list_of(TEXT)),
+    seccompProfile=object_of("type", type=_one_of("RuntimeDefault", "Localhost", "Unconfined")),
 )
-_STEP: Final = _object(
+_STEP: Final = object_of(
     "name",
-    name=_TEXT,
-    image=_TEXT,
-    workingDir=_TEXT,
-    env=_list(_object("name", name=_TEXT, value=_TEXT, valueFrom=_FREE)),
-    command=_list(_TEXT),
-    args=_list(_TEXT),
-    script=_TEXT,
+    name=TEXT,
+    image=TEXT,
+    workingDir=TEXT,
+    env=list_of(object_of("name", name=TEXT, value=TEXT, valueFrom=FREE)),
+    command=list_of(TEXT),
+    args=list_of(TEXT),
+    script=TEXT,
     securityContext=_SECURITY,
-    timeout=_TEXT,
+    timeout=TEXT,
     onError=_one_of("continue", "stopAndFail"),
-    volumeMounts=_list(_FREE),
-    computeResources=_FREE,
+    volumeMounts=list_of(FREE),
+    computeResources=FREE,
 )
 _TASK: Final = _crd(
     "tekton.dev",
     "v1",
     "Task",
     "tasks",
-    spec=_object(
+    spec=object_of(
         "steps",
-        description=_TEXT,
-        params=_list(
-            _object(
+        description=TEXT,
+        params=list_of(
+            object_of(
                 "name",
-                name=_TEXT,
-                description=_TEXT,
+                name=TEXT,
+                description=TEXT,
                 type=_one_of("string", "array", "object"),
                 default={"x-kubernetes-preserve-unknown-fields": True},
             )
         ),
-        workspaces=_list(
-            _object("name", name=_TEXT, description=_TEXT, mountPath=_TEXT, optional=_FLAG, readOnly=_FLAG)
+        workspaces=list_of(
+            object_of("name", name=TEXT, description=TEXT, mountPath=TEXT, optional=FLAG, readOnly=FLAG)
         ),
-        results=_list(_object("name", name=_TEXT, description=_TEXT, type=_one_of("string", "array", "object"))),
-        volumes=_list(_FREE),
-        steps=_list(_STEP),
+        results=list_of(object_of("name", name=TEXT, description=TEXT, type=_one_of("string", "array", "object"))),
+        volumes=list_of(FREE),
+        steps=list_of(_STEP),
     ),
 )
-_RESULT: Final = _object(
+_RESULT: Final = object_of(
     "policy",
-    policy=_TEXT,
-    rule=_TEXT,
-    message=_TEXT,
+    policy=TEXT,
+    rule=TEXT,
+    message=TEXT,
     result=_one_of("pass", "fail", "warn", "error", "skip"),
     severity=_one_of("critical", "high", "low", "medium", "info"),
-    category=_TEXT,
-    scored=_FLAG,
-    source=_TEXT,
-    timestamp=_object("nanos", "seconds", seconds={"type": "integer", "format": "int64"}, nanos=_COUNT),
-    properties=_TEXTS,
-    resources=_list(_FREE),
-    resourceSelector=_FREE,
+    category=TEXT,
+    scored=FLAG,
+    source=TEXT,
+    timestamp=object_of("nanos", "seconds", seconds={"type": "integer", "format": "int64"}, nanos=_COUNT),
+    properties=TEXTS,
+    resources=list_of(FREE),
+    resourceSelector=FREE,
 )
 _POLICY_REPORT: Final = _crd(
     "wgpolicyk8s.io",
@@ -183,10 +157,10 @@ _POLICY_REPORT: Final = _crd(
     "ClusterPolicyReport",
     "clusterpolicyreports",
     scope="Cluster",
-    scope_=_FREE,
-    scopeSelector=_FREE,
-    results=_list(_RESULT),
-    summary=_object(**dict.fromkeys(("pass", "fail", "warn", "error", "skip"), _COUNT)),
+    scope_=FREE,
+    scopeSelector=FREE,
+    results=list_of(_RESULT),
+    summary=object_of(**dict.fromkeys(("pass", "fail", "warn", "error", "skip"), _COUNT)),
 )
 # A property that is called like the parameter of the CRD's own scope.
 _PROPERTIES: Final = _POLICY_REPORT["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]

@@ -6,11 +6,11 @@ where each version has its conditions. Source: https://cluster-api.sigs.k8s.io/r
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
+
+from tests.clusters.crds.schemas import FREE, TEXT, Object, list_of, object_of
 
 __all__ = ["CLUSTER_API", "KINDS", "crd", "served_as"]
-
-Object = dict[str, Any]
 
 CORE: Final = "cluster.x-k8s.io"
 CONTROL_PLANE: Final = "controlplane.cluster.x-k8s.io"
@@ -24,30 +24,20 @@ KINDS: Final = {
     "kubeadmcontrolplanes": (CONTROL_PLANE, "KubeadmControlPlane", ("kcp",)),
 }
 
-_TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "format": "int32"}
-_FREE: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-
-
-def _object(**properties: Object) -> Object:
-    return {"type": "object", "properties": properties}
-
-
-def _list(of: Object) -> Object:
-    return {"type": "array", "items": of}
 
 
 def _conditions(version: str) -> Object:
     """v1beta1 has a severity, and may leave the reason out; those of v1beta2 are metav1.Condition."""
-    said = {"type": _TEXT, "status": _TEXT, "reason": _TEXT, "message": _TEXT}
+    said = {"type": TEXT, "status": TEXT, "reason": TEXT, "message": TEXT}
     moment = {"lastTransitionTime": {"type": "string", "format": "date-time"}}
     if version == "v1beta1":
-        one = {**_object(**said, **moment, severity=_TEXT), "required": ["type", "status", "lastTransitionTime"]}
+        one = {**object_of(**said, **moment, severity=TEXT), "required": ["type", "status", "lastTransitionTime"]}
     else:
         generation = {"observedGeneration": {"type": "integer", "format": "int64"}}
         needed = ["type", "status", "reason", "message", "lastTransitionTime"]
-        one = {**_object(**said, **moment, **generation), "required": needed}
-    return _list(one)
+        one = {**object_of(**said, **moment, **generation), "required": needed}
+    return list_of(one)
 
 
 def _status(version: str) -> Object:
@@ -55,18 +45,18 @@ def _status(version: str) -> Object:
         ("replicas", "readyReplicas", "updatedReplicas", "upToDateReplicas", "availableReplicas"), _COUNT
     )
     counts |= dict.fromkeys(("unavailableReplicas", "unhealthyReplicas"), _COUNT)
-    other = {"v1beta2": _object(conditions=_conditions("v1beta2"))}
+    other = {"v1beta2": object_of(conditions=_conditions("v1beta2"))}
     if version == "v1beta2":
-        other = {"deprecated": _object(v1beta1=_object(conditions=_conditions("v1beta1")))}
+        other = {"deprecated": object_of(v1beta1=object_of(conditions=_conditions("v1beta1")))}
     return {
-        **_object(
+        **object_of(
             conditions=_conditions(version),
-            phase=_TEXT,
-            version=_TEXT,
+            phase=TEXT,
+            version=TEXT,
             observedGeneration={"type": "integer", "format": "int64"},
-            nodeRef=_object(apiVersion=_TEXT, kind=_TEXT, name=_TEXT, uid=_TEXT),
-            nodeInfo=_FREE,
-            addresses=_list(_object(type=_TEXT, address=_TEXT)),
+            nodeRef=object_of(apiVersion=TEXT, kind=TEXT, name=TEXT, uid=TEXT),
+            nodeInfo=FREE,
+            addresses=list_of(object_of(type=TEXT, address=TEXT)),
             **counts,
             **other,
         ),
@@ -75,37 +65,37 @@ def _status(version: str) -> Object:
 
 
 def _version(name: str, plural: str, *, storage: bool) -> Object:
-    machine = _object(clusterName=_TEXT, version=_TEXT, providerID=_TEXT, bootstrap=_FREE, infrastructureRef=_FREE)
-    endpoint = _object(host=_TEXT, port=_COUNT)
+    machine = object_of(clusterName=TEXT, version=TEXT, providerID=TEXT, bootstrap=FREE, infrastructureRef=FREE)
+    endpoint = object_of(host=TEXT, port=_COUNT)
     specs = {
-        "clusters": _object(
+        "clusters": object_of(
             paused={"type": "boolean"},
             controlPlaneEndpoint=endpoint,
-            controlPlaneRef=_FREE,
-            infrastructureRef=_FREE,
-            clusterNetwork=_FREE,
-            topology=_FREE,
-            managedExternalEtcdRef=_FREE,  # EKS Anywhere's own Cluster API has it
+            controlPlaneRef=FREE,
+            infrastructureRef=FREE,
+            clusterNetwork=FREE,
+            topology=FREE,
+            managedExternalEtcdRef=FREE,  # EKS Anywhere's own Cluster API has it
         ),
         "machines": machine,
-        "kubeadmcontrolplanes": _object(
+        "kubeadmcontrolplanes": object_of(
             replicas=_COUNT,
-            version=_TEXT,
-            machineTemplate=_FREE,
-            kubeadmConfigSpec=_FREE,
-            rolloutStrategy=_FREE,
-            remediation=_FREE,
+            version=TEXT,
+            machineTemplate=FREE,
+            kubeadmConfigSpec=FREE,
+            rolloutStrategy=FREE,
+            remediation=FREE,
         ),
     }
-    group = _object(
-        clusterName=_TEXT,
+    group = object_of(
+        clusterName=TEXT,
         replicas=_COUNT,
-        selector=_FREE,
-        template=_object(metadata=_FREE, spec=machine),
-        strategy=_FREE,
+        selector=FREE,
+        template=object_of(metadata=FREE, spec=machine),
+        strategy=FREE,
     )
-    schema = _object(
-        apiVersion=_TEXT, kind=_TEXT, metadata={"type": "object"}, spec=specs.get(plural, group), status=_status(name)
+    schema = object_of(
+        apiVersion=TEXT, kind=TEXT, metadata={"type": "object"}, spec=specs.get(plural, group), status=_status(name)
     )
     return {
         "name": name,

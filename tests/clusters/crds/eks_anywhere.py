@@ -7,166 +7,141 @@ aws/eks-anywhere, release/api/v1alpha1 for bundles and releases, https://fluxcd.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
+
+from tests.clusters.crds.schemas import FLAG, FREE, LONG, TEXT, Object, definition, list_of, object_of
 
 __all__ = ["ANYWHERE", "EKS_ANYWHERE", "GIT_REPOSITORY", "OTHERS"]
 
-Object = dict[str, Any]
-
 ANYWHERE: Final = "anywhere.eks.amazonaws.com"
-_TEXT: Final = {"type": "string"}
-_FLAG: Final = {"type": "boolean"}
 _COUNT: Final = {"type": "integer"}
-_LONG: Final = {"type": "integer", "format": "int64"}
-_FREE: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
-def _object(*required: str, **properties: Object) -> Object:
-    return {"type": "object", "properties": properties, **({"required": list(required)} if required else {})}
-
-
-def _list(of: Object) -> Object:
-    return {"type": "array", "items": of}
-
-
-_REF: Final = _object(kind=_TEXT, name=_TEXT)
-_CONDITIONS: Final = _list(
-    _object(
+_REF: Final = object_of(kind=TEXT, name=TEXT)
+_CONDITIONS: Final = list_of(
+    object_of(
         *("type", "status", "lastTransitionTime"),
-        type=_TEXT,
-        status=_TEXT,
-        reason=_TEXT,
-        message=_TEXT,
-        severity=_TEXT,
+        type=TEXT,
+        status=TEXT,
+        reason=TEXT,
+        message=TEXT,
+        severity=TEXT,
         lastTransitionTime={"type": "string", "format": "date-time"},
     )
 )
-_BLOCKS: Final = _object(cidrBlocks=_list(_TEXT))
+_BLOCKS: Final = object_of(cidrBlocks=list_of(TEXT))
 
-_CLUSTER: Final = _object(
-    kubernetesVersion=_TEXT,
-    eksaVersion=_TEXT,
-    licenseToken=_TEXT,
-    bundlesRef=_object("apiVersion", "name", "namespace", apiVersion=_TEXT, name=_TEXT, namespace=_TEXT),
-    managementCluster=_object(name=_TEXT),
-    controlPlaneConfiguration=_object(
+_CLUSTER: Final = object_of(
+    kubernetesVersion=TEXT,
+    eksaVersion=TEXT,
+    licenseToken=TEXT,
+    bundlesRef=object_of("apiVersion", "name", "namespace", apiVersion=TEXT, name=TEXT, namespace=TEXT),
+    managementCluster=object_of(name=TEXT),
+    controlPlaneConfiguration=object_of(
         count=_COUNT,
-        endpoint=_object("host", host=_TEXT),
+        endpoint=object_of("host", host=TEXT),
         machineGroupRef=_REF,
-        labels=_FREE,
-        taints=_list(_FREE),
-        certSans=_list(_TEXT),
+        labels=FREE,
+        taints=list_of(FREE),
+        certSans=list_of(TEXT),
     ),
-    externalEtcdConfiguration=_object(count=_COUNT, machineGroupRef=_REF),
-    workerNodeGroupConfigurations=_list(
-        _object(
-            name=_TEXT,
+    externalEtcdConfiguration=object_of(count=_COUNT, machineGroupRef=_REF),
+    workerNodeGroupConfigurations=list_of(
+        object_of(
+            name=TEXT,
             count=_COUNT,
-            kubernetesVersion=_TEXT,
+            kubernetesVersion=TEXT,
             machineGroupRef=_REF,
-            labels=_FREE,
-            taints=_list(_FREE),
-            autoscalingConfiguration=_object(minCount=_COUNT, maxCount=_COUNT),
+            labels=FREE,
+            taints=list_of(FREE),
+            autoscalingConfiguration=object_of(minCount=_COUNT, maxCount=_COUNT),
         )
     ),
-    clusterNetwork=_object(
-        cni=_TEXT,
-        cniConfig=_object(
-            cilium=_object(policyEnforcementMode=_TEXT, skipUpgrade=_FLAG, egressMasqueradeInterfaces=_TEXT),
+    clusterNetwork=object_of(
+        cni=TEXT,
+        cniConfig=object_of(
+            cilium=object_of(policyEnforcementMode=TEXT, skipUpgrade=FLAG, egressMasqueradeInterfaces=TEXT),
             kindnetd={"type": "object"},
         ),
         pods=_BLOCKS,
         services=_BLOCKS,
-        dns=_object(resolvConf=_object(path=_TEXT)),
-        nodes=_object(cidrMaskSize=_COUNT),
+        dns=object_of(resolvConf=object_of(path=TEXT)),
+        nodes=object_of(cidrMaskSize=_COUNT),
     ),
     datacenterRef=_REF,
-    identityProviderRefs=_list(_REF),
+    identityProviderRefs=list_of(_REF),
     gitOpsRef=_REF,
-    proxyConfiguration=_object(httpProxy=_TEXT, httpsProxy=_TEXT, noProxy=_list(_TEXT)),
-    registryMirrorConfiguration=_object(
-        endpoint=_TEXT,
-        port=_TEXT,
-        caCertContent=_TEXT,
-        authenticate=_FLAG,
-        insecureSkipVerify=_FLAG,
-        ociNamespaces=_list(_object(registry=_TEXT, namespace=_TEXT)),
+    proxyConfiguration=object_of(httpProxy=TEXT, httpsProxy=TEXT, noProxy=list_of(TEXT)),
+    registryMirrorConfiguration=object_of(
+        endpoint=TEXT,
+        port=TEXT,
+        caCertContent=TEXT,
+        authenticate=FLAG,
+        insecureSkipVerify=FLAG,
+        ociNamespaces=list_of(object_of(registry=TEXT, namespace=TEXT)),
     ),
-    podIamConfig=_object("serviceAccountIssuer", serviceAccountIssuer=_TEXT),
-    packages=_FREE,
+    podIamConfig=object_of("serviceAccountIssuer", serviceAccountIssuer=TEXT),
+    packages=FREE,
 )
-_CLUSTER_STATUS: Final = _object(
+_CLUSTER_STATUS: Final = object_of(
     conditions=_CONDITIONS,
-    observedGeneration=_LONG,
-    reconciledGeneration=_LONG,
-    failureMessage=_TEXT,
-    failureReason=_TEXT,
-    eksdReleaseRef=_FREE,
+    observedGeneration=LONG,
+    reconciledGeneration=LONG,
+    failureMessage=TEXT,
+    failureReason=TEXT,
+    eksdReleaseRef=FREE,
 )
-_MACHINE: Final = _object(
+_MACHINE: Final = object_of(
     *("datastore", "folder", "memoryMiB", "numCPUs", "osFamily", "resourcePool"),
-    cloneMode=_TEXT,
-    datastore=_TEXT,
+    cloneMode=TEXT,
+    datastore=TEXT,
     diskGiB=_COUNT,
-    folder=_TEXT,
-    hostOSConfiguration=_FREE,
+    folder=TEXT,
+    hostOSConfiguration=FREE,
     memoryMiB=_COUNT,
     numCPUs=_COUNT,
-    osFamily=_TEXT,
-    resourcePool=_TEXT,
-    storagePolicyName=_TEXT,
-    tags=_list(_TEXT),
-    template=_TEXT,
-    users=_list(_object("name", "sshAuthorizedKeys", name=_TEXT, sshAuthorizedKeys=_list(_TEXT))),
+    osFamily=TEXT,
+    resourcePool=TEXT,
+    storagePolicyName=TEXT,
+    tags=list_of(TEXT),
+    template=TEXT,
+    users=list_of(object_of("name", "sshAuthorizedKeys", name=TEXT, sshAuthorizedKeys=list_of(TEXT))),
 )
-_DATACENTER: Final = _object(
+_DATACENTER: Final = object_of(
     *("datacenter", "insecure", "network", "server", "thumbprint"),
-    datacenter=_TEXT,
-    failureDomains=_list(_FREE),
-    insecure=_FLAG,
-    network=_TEXT,
-    server=_TEXT,
-    thumbprint=_TEXT,
+    datacenter=TEXT,
+    failureDomains=list_of(FREE),
+    insecure=FLAG,
+    network=TEXT,
+    server=TEXT,
+    thumbprint=TEXT,
 )
-_FLUX: Final = _object(
-    branch=_TEXT,
-    clusterConfigPath=_TEXT,
-    systemNamespace=_TEXT,
-    git=_object("repositoryUrl", repositoryUrl=_TEXT, sshKeyAlgorithm=_TEXT),
-    github=_object("owner", "repository", owner=_TEXT, repository=_TEXT, personal=_FLAG),
+_FLUX: Final = object_of(
+    branch=TEXT,
+    clusterConfigPath=TEXT,
+    systemNamespace=TEXT,
+    git=object_of("repositoryUrl", repositoryUrl=TEXT, sshKeyAlgorithm=TEXT),
+    github=object_of("owner", "repository", owner=TEXT, repository=TEXT, personal=FLAG),
 )
-_RELEASE: Final = _object(
-    version=_TEXT,
-    releaseDate=_TEXT,
-    gitCommit=_TEXT,
-    bundleManifestUrl=_TEXT,
-    bundlesRef=_object("apiVersion", "name", "namespace", apiVersion=_TEXT, name=_TEXT, namespace=_TEXT),
+_RELEASE: Final = object_of(
+    version=TEXT,
+    releaseDate=TEXT,
+    gitCommit=TEXT,
+    bundleManifestUrl=TEXT,
+    bundlesRef=object_of("apiVersion", "name", "namespace", apiVersion=TEXT, name=TEXT, namespace=TEXT),
 )
-_BUNDLES: Final = _object(
-    "versionsBundles", number=_COUNT, cliMinVersion=_TEXT, cliMaxVersion=_TEXT, versionsBundles=_list(_FREE)
+_BUNDLES: Final = object_of(
+    "versionsBundles", number=_COUNT, cliMinVersion=TEXT, cliMaxVersion=TEXT, versionsBundles=list_of(FREE)
 )
 
 
-def _crd(group: str, kind: str, plural: str, version: str, spec: Object = _FREE, status: Object = _FREE) -> Object:
-    schema = _object(apiVersion=_TEXT, kind=_TEXT, metadata={"type": "object"}, spec=spec, status=status)
-    served = {
-        "name": version,
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": schema},
-    }
-    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [served]},
-    }
+def _crd(group: str, kind: str, plural: str, version: str, spec: Object = FREE, status: Object = FREE) -> Object:
+    schema = object_of(apiVersion=TEXT, kind=TEXT, metadata={"type": "object"}, spec=spec, status=status)
+    return definition(group, kind, version, schema, plural=plural)
 
 
-_INVALID: Final = _object(
-    specValid=_FLAG, failureMessage=_TEXT, failureReason=_TEXT, conditions=_CONDITIONS, observedGeneration=_LONG
+_INVALID: Final = object_of(
+    specValid=FLAG, failureMessage=TEXT, failureReason=TEXT, conditions=_CONDITIONS, observedGeneration=LONG
 )
 EKS_ANYWHERE: Final = (
     _crd(ANYWHERE, "Cluster", "clusters", "v1alpha1", _CLUSTER, _CLUSTER_STATUS),
@@ -186,16 +161,16 @@ OTHERS: Final = (
         "EtcdadmCluster",
         "etcdadmclusters",
         "v1beta1",
-        _object(replicas={"type": "integer", "format": "int32"}, etcdadmConfigSpec=_FREE, infrastructureTemplate=_FREE),
-        _object(
-            ready=_FLAG,
-            initialized=_FLAG,
-            creationComplete=_FLAG,
-            endpoints=_TEXT,
-            selector=_TEXT,
+        object_of(replicas={"type": "integer", "format": "int32"}, etcdadmConfigSpec=FREE, infrastructureTemplate=FREE),
+        object_of(
+            ready=FLAG,
+            initialized=FLAG,
+            creationComplete=FLAG,
+            endpoints=TEXT,
+            selector=TEXT,
             conditions=_CONDITIONS,
             readyReplicas=_COUNT,
-            observedGeneration=_LONG,
+            observedGeneration=LONG,
         ),
     ),
     _crd(f"infrastructure.{_CORE}", "VSphereCluster", "vsphereclusters", "v1beta1"),
@@ -207,8 +182,8 @@ GIT_REPOSITORY: Final = _crd(
     "GitRepository",
     "gitrepositories",
     "v1",
-    _object(
-        "interval", "url", interval=_TEXT, url=_TEXT, ref=_FREE, secretRef=_object("name", name=_TEXT), suspend=_FLAG
+    object_of(
+        "interval", "url", interval=TEXT, url=TEXT, ref=FREE, secretRef=object_of("name", name=TEXT), suspend=FLAG
     ),
-    _object(conditions=_CONDITIONS, observedGeneration=_LONG, artifact=_FREE),
+    object_of(conditions=_CONDITIONS, observedGeneration=LONG, artifact=FREE),
 )

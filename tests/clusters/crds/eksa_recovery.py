@@ -5,31 +5,16 @@ Sources: https://anywhere.eks.amazonaws.com/docs/getting-started/optional/, http
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
+
+from tests.clusters.crds.schemas import FREE, Object, definition
 
 __all__ = ["EKS_ANYWHERE", "FLUX"]
 
-Object = dict[str, Any]
-
-_FREE: Final = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-
 
 def _crd(group: str, kind: str, plural: str, version: str) -> Object:
-    schema = {"type": "object", "properties": {"spec": _FREE, "status": _FREE}}
-    served = {
-        "name": version,
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": schema},
-    }
-    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [served]},
-    }
+    schema = {"type": "object", "properties": {"spec": FREE, "status": FREE}}
+    return definition(group, kind, version, schema, plural=plural)
 
 
 _ANYWHERE: Final = "anywhere.eks.amazonaws.com"

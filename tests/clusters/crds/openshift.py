@@ -6,107 +6,84 @@ Source: openshift/api, config/v1/types_cluster_version.go and operator/v1/types_
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
+
+from tests.clusters.crds.schemas import LONG, TEXT, Object, definition, list_of, object_of
 
 __all__ = ["OPENSHIFT"]
 
-Object = dict[str, Any]
-
-_TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "format": "int32"}
-_LONG: Final = {"type": "integer", "format": "int64"}
 _TIME: Final = {"type": "string", "format": "date-time"}
 _FREE: Final = {"type": "object", "nullable": True, "x-kubernetes-preserve-unknown-fields": True}
 
 
-def _object(*required: str, **properties: Object) -> Object:
-    return {"type": "object", "properties": properties, **({"required": list(required)} if required else {})}
-
-
-def _list(of: Object) -> Object:
-    return {"type": "array", "items": of}
-
-
-_CONDITIONS: Final = _list(
-    _object("type", type=_TEXT, status=_TEXT, reason=_TEXT, message=_TEXT, lastTransitionTime=_TIME)
+_CONDITIONS: Final = list_of(
+    object_of("type", type=TEXT, status=TEXT, reason=TEXT, message=TEXT, lastTransitionTime=_TIME)
 )
-_RELEASE: Final = _object(version=_TEXT, image=_TEXT, url=_TEXT, channels=_list(_TEXT))
-_UPDATE: Final = _object(
+_RELEASE: Final = object_of(version=TEXT, image=TEXT, url=TEXT, channels=list_of(TEXT))
+_UPDATE: Final = object_of(
     *("completionTime", "image", "startedTime", "state", "verified"),
-    state=_TEXT,
+    state=TEXT,
     startedTime=_TIME,
     completionTime={**_TIME, "nullable": True},
-    version=_TEXT,
-    image=_TEXT,
+    version=TEXT,
+    image=TEXT,
     verified={"type": "boolean"},
 )
-_NODE: Final = _object(
+_NODE: Final = object_of(
     "nodeName",
-    nodeName=_TEXT,
+    nodeName=TEXT,
     currentRevision=_COUNT,
     targetRevision=_COUNT,
     lastFailedRevision=_COUNT,
     lastFailedTime=_TIME,
-    lastFailedReason=_TEXT,
+    lastFailedReason=TEXT,
     lastFailedCount={"type": "integer"},
-    lastFailedRevisionErrors=_list(_TEXT),
+    lastFailedRevisionErrors=list_of(TEXT),
 )
 
 
 def _crd(group: str, kind: str, spec: Object, status: Object) -> Object:
-    plural = f"{kind.lower()}s"
-    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
-    schema = _object("spec", apiVersion=_TEXT, kind=_TEXT, metadata={"type": "object"}, spec=spec, status=status)
-    version = {"name": "v1", "served": True, "storage": True, "subresources": {"status": {}}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        # Groups below openshift.io are no community groups: no annotation of an approval is asked for.
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Cluster",
-            "names": names,
-            "versions": [{**version, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
+    schema = object_of("spec", apiVersion=TEXT, kind=TEXT, metadata={"type": "object"}, spec=spec, status=status)
+    # Groups below openshift.io are no community groups: no annotation of an approval is asked for.
+    return definition(group, kind, "v1", schema, scope="Cluster")
 
 
 _CLUSTER_VERSION: Final = _crd(
     "config.openshift.io",
     "ClusterVersion",
-    _object("clusterID", clusterID=_TEXT, channel=_TEXT, upstream=_TEXT, desiredUpdate=_RELEASE),
-    _object(
+    object_of("clusterID", clusterID=TEXT, channel=TEXT, upstream=TEXT, desiredUpdate=_RELEASE),
+    object_of(
         *("availableUpdates", "desired", "observedGeneration", "versionHash"),
         desired=_RELEASE,
-        history=_list(_UPDATE),
-        observedGeneration=_LONG,
-        versionHash=_TEXT,
+        history=list_of(_UPDATE),
+        observedGeneration=LONG,
+        versionHash=TEXT,
         conditions=_CONDITIONS,
-        availableUpdates={**_list(_RELEASE), "nullable": True},
+        availableUpdates={**list_of(_RELEASE), "nullable": True},
     ),
 )
 _ETCD: Final = _crd(
     "operator.openshift.io",
     "Etcd",
-    _object(
-        managementState={**_TEXT, "pattern": "^(Managed|Force)$"},
-        forceRedeploymentReason=_TEXT,
-        logLevel=_TEXT,
-        operatorLogLevel=_TEXT,
+    object_of(
+        managementState={**TEXT, "pattern": "^(Managed|Force)$"},
+        forceRedeploymentReason=TEXT,
+        logLevel=TEXT,
+        operatorLogLevel=TEXT,
         failedRevisionLimit=_COUNT,
         succeededRevisionLimit=_COUNT,
         observedConfig=_FREE,
         unsupportedConfigOverrides=_FREE,
     ),
-    _object(
+    object_of(
         conditions=_CONDITIONS,
         latestAvailableRevision=_COUNT,
-        latestAvailableRevisionReason=_TEXT,
-        nodeStatuses=_list(_NODE),
-        observedGeneration=_LONG,
+        latestAvailableRevisionReason=TEXT,
+        nodeStatuses=list_of(_NODE),
+        observedGeneration=LONG,
         readyReplicas=_COUNT,
-        version=_TEXT,
+        version=TEXT,
     ),
 )
 OPENSHIFT: Final = (_CLUSTER_VERSION, _ETCD)
