@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from conformance.answers import Answer
-from conformance.documents import InvalidDocument
+from conformance.documents import InvalidDocument, group_of, objects_in
 from conformance.reads import Desired
 from conformance.reads.projection import project, smallest, tree_of
 
@@ -40,8 +40,7 @@ def documents_of(path: Path) -> list[Mapping[str, Any]]:
         if not isinstance(document, Mapping):
             msg = f"--desired {path}: expected documents of keys and values, not {type(document).__name__}"
             raise InvalidDocument(msg)
-        items = document.get("items") if str(document.get("kind", "")).endswith("List") else None
-        found.extend(one for one in items or [] if isinstance(one, Mapping)) if items else found.append(document)
+        found.extend(objects_in(document))
     return found
 
 
@@ -73,5 +72,4 @@ def read_desired(paths: Iterable[Path], reads: Iterable[Desired]) -> dict[str, A
 
 
 def _is(document: Mapping[str, Any], read: Desired) -> bool:
-    group = str(document.get("apiVersion", "")).rpartition("/")[0]
-    return str(document.get("kind", "")) == read.kind and group == read.group
+    return str(document.get("kind", "")) == read.kind and group_of(document) == read.group

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["Entry", "InvalidDocument", "load"]
+__all__ = ["Entry", "InvalidDocument", "TextLoader", "group_of", "load", "objects_in"]
 
 
 class InvalidDocument(ValueError):
@@ -23,14 +23,18 @@ class InvalidDocument(ValueError):
     """
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without floats and dates, and with duplicate keys refused."""
+class TextLoader(yaml.SafeLoader):
+    """YAML in which numbers and dates stay the text that was written: 1.30 is not 1.3."""
 
 
-_Loader.yaml_implicit_resolvers = {
+TextLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":timestamp", ":int"))]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+class _Loader(TextLoader):
+    """With duplicate keys refused, too."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -86,6 +90,17 @@ def load(path: Path) -> Entry:
     if not isinstance(content, Mapping):
         entry.fail(f"expected keys and values, not {_kind(content)}")
     return entry
+
+
+def objects_in(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The objects of a manifest's document: itself, or those of a List."""
+    items = document.get("items") if str(document.get("kind", "")).endswith("List") else None
+    return [one for one in items or [document] if isinstance(one, Mapping)]
+
+
+def group_of(document: Mapping[str, Any]) -> str:
+    """The API group of an object, empty for the core."""
+    return str(document.get("apiVersion", "")).rpartition("/")[0]
 
 
 def _kind(value: object) -> str:

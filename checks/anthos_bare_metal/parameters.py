@@ -6,23 +6,14 @@ from typing import Final
 
 from conformance import Parameter
 
+from ..workstation import directory
+
 __all__ = ["BMCTL_DIRECTORY"]
-
-
-def _directory(text: str) -> str:
-    """An absolute directory on the workstation, or nothing for the home of the login user.
-
-    :raises ValueError: it is relative.
-    """
-    text = text.strip()
-    if text not in ("", "~") and not text.startswith("/"):
-        raise ValueError("it is relative")
-    return "" if text == "~" else text
 
 
 #: For every hazard that reads with ``{{bmctl-directory}}``. The read gets it as written: empty and ``~`` are $HOME.
 BMCTL_DIRECTORY: Final = {
     "bmctl-directory": Parameter(
-        "~", _directory, "an absolute directory on the workstation: the one that holds bmctl-workspace; ~ for the home"
+        "~", directory, "an absolute directory on the workstation: the one that holds bmctl-workspace; ~ for the home"
     )
 }

@@ -6,23 +6,14 @@ from typing import Final
 
 from conformance import Parameter
 
+from ..workstation import directory
+
 __all__ = ["EKSA_DIRECTORY"]
-
-
-def _directory(text: str) -> str:
-    """An absolute directory on the workstation, or nothing for the home of the login user.
-
-    :raises ValueError: it is relative.
-    """
-    text = text.strip()
-    if text not in ("", "~") and not text.startswith("/"):
-        raise ValueError("it is relative")
-    return "" if text == "~" else text
 
 
 #: For every hazard that reads with ``{{eksa-directory}}``. The read gets it as written: empty and ``~`` are $HOME.
 EKSA_DIRECTORY: Final = {
     "eksa-directory": Parameter(
-        "~", _directory, "an absolute directory on the workstation: where eksctl anywhere is run; ~ for the home"
+        "~", directory, "an absolute directory on the workstation: where eksctl anywhere is run; ~ for the home"
     )
 }

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from conformance import BEFORE, BLOCKER, CLUSTER, REPAIR, STUCK, Members, Unreadable, clear, found, hazard
 from conformance.facts.kubernetes import Node
-from conformance.facts.values.etcd import EtcdCluster, EtcdMember
+from conformance.facts.values.etcd import EtcdCluster, EtcdMember, plain_host
 from conformance.facts.values.moments import span
 
 from ..sources import OPENSHIFT_ETCD
@@ -23,18 +21,6 @@ _BAD: Final = re.compile(r"(?:NAME-PENDING-)?([^\s,]+) (?:is unhealthy|has not s
 _RSH: Final = f"oc rsh -n {NAMESPACE} -c etcdctl"
 
 
-def _hosts(member: EtcdMember) -> set[str]:
-    """The hosts of a member's peer URLs: addresses in one spelling, names as they are."""
-    return {_plain(urlsplit(one).hostname or "") for one in member.peer_urls} - {""}
-
-
-def _plain(text: str) -> str:
-    try:
-        return ip_address(text).compressed
-    except ValueError:
-        return text.lower()
-
-
 def _is_address(text: str) -> bool:
     return ":" in text or text.replace(".", "").isdecimal()
 
@@ -42,8 +28,7 @@ def _is_address(text: str) -> bool:
 def node_of(member: EtcdMember, nodes: list[Node]) -> Node | None:
     """The node that a member runs on: by its name, or by its address where it never told a name."""
     named = next((one for one in nodes if member.name and one.name == member.name), None)
-    hosts = _hosts(member)
-    return named or next((one for one in nodes if hosts & {_plain(it) for it in one.addresses}), None)
+    return named or next((one for one in nodes if member.hosts & set(map(plain_host, one.addresses))), None)
 
 
 # -- health
@@ -150,8 +135,7 @@ def check_members_and_nodes_agree(openshift_etcd: EtcdCluster, control_plane_nod
             lines.append(_line(member))
             continue
         holding[node.name].append(member)
-        own = {_plain(one) for one in node.addresses}
-        hosts = _hosts(member)
+        own, hosts = set(map(plain_host, node.addresses)), member.hosts
         if own and hosts and all(_is_address(one) for one in hosts) and not hosts & own:
             told.append(f"member {member} is at {', '.join(sorted(hosts))}, its node at {', '.join(node.addresses)}")
             lines.append(_line(member))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from conformance import BEFORE, BLOCKER, CLUSTER, STUCK, Unreadable, found, hazard
 from conformance.facts.etcd import KUBEADM_FLAGS
 from conformance.facts.kubernetes import Node
-from conformance.facts.values.etcd import EtcdCluster, EtcdMember
+from conformance.facts.values.etcd import EtcdCluster, EtcdMember, plain_host
 
 from ..sources import VSPHERE_JOIN_TIMEOUT
 from .facts import Held
@@ -54,7 +52,7 @@ def check_no_member_was_left(vks_no_supervisor: str, etcd: EtcdCluster, nodes: l
 
 def _trouble(member: EtcdMember, nodes: list[Node], held: Held) -> str:
     """Why a member cannot stay as it is, for people; empty where it can."""
-    at = [one for one in nodes if _addresses(member) & {_plain(it) for it in one.addresses}]
+    at = [one for one in nodes if member.hosts & set(map(plain_host, one.addresses))]
     where = f"; node {at[0].name} has its address" if at else ""
     if not member.started:
         return f"it was added and never started{where}"
@@ -77,17 +75,6 @@ def _trouble(member: EtcdMember, nodes: list[Node], held: Held) -> str:
 def _node_of(member: EtcdMember, nodes: list[Node]) -> Node | None:
     """The node of a member by its name, which kubeadm takes from the node; addresses are given to the next VM."""
     return next((one for one in nodes if member.name and one.name == member.name), None)
-
-
-def _addresses(member: EtcdMember) -> set[str]:
-    return {_plain(urlsplit(one).hostname or "") for one in member.peer_urls} - {""}
-
-
-def _plain(text: str) -> str:
-    try:
-        return ip_address(text).compressed
-    except ValueError:
-        return text.lower()
 
 
 def _line(member: EtcdMember) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-__all__ = ["Certificate", "InvalidCertificates", "certificates_in"]
+__all__ = ["Certificate", "InvalidCertificates", "blocks_of", "certificates_in"]
 
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _BLOCK: Final = re.compile(_BEGIN + r"[^-]*-----END CERTIFICATE-----")
@@ -41,6 +41,18 @@ class Certificate:
         return cls(str(stored["sha256"]), datetime.fromisoformat(issued) if issued else None)
 
 
+def blocks_of(pem: str) -> list[bytes]:
+    """The certificates of a PEM text as they stand there, in its order; text around them is passed over.
+
+    :raises InvalidCertificates: there is none, or one is cut off.
+    """
+    blocks: list[str] = _BLOCK.findall(pem)
+    if not blocks or len(blocks) != pem.count(_BEGIN):
+        msg = "no certificate in PEM form" if not blocks else "a certificate that is cut off"
+        raise InvalidCertificates(msg)
+    return [one.encode() for one in blocks]
+
+
 def certificates_in(pem: str) -> tuple[Certificate, ...]:
     """The certificates of a PEM text, each once, in its order; text around them is passed over.
 
@@ -49,14 +61,10 @@ def certificates_in(pem: str) -> tuple[Certificate, ...]:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    blocks = _BLOCK.findall(pem)
-    if not blocks or len(blocks) != pem.count(_BEGIN):
-        msg = "no certificate in PEM form" if not blocks else "a certificate that is cut off"
-        raise InvalidCertificates(msg)
     found = []
-    for block in blocks:
+    for block in blocks_of(pem):
         try:
-            one = x509.load_pem_x509_certificate(block.encode())
+            one = x509.load_pem_x509_certificate(block)
             digest = hashlib.sha256(one.public_bytes(Encoding.DER)).hexdigest()
             found.append(Certificate(digest, one.not_valid_before_utc))
         except (ValueError, OverflowError):

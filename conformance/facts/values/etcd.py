@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from conformance.answers import Unreadable
 
@@ -16,6 +18,7 @@ __all__ = [
     "EtcdEndpoint",
     "EtcdHealth",
     "EtcdMember",
+    "plain_host",
 ]
 
 #: Said by a member that hears of no leader: it, at least, is in no quorum.
@@ -23,6 +26,14 @@ _NO_LEADER: Final = "no leader"
 #: Said by etcdctl of an endpoint through which a read was committed, though etcd has raised an alarm.
 _ALARMS: Final = "Active Alarm(s):"
 _BUT_COMMITTED: Final = (_ALARMS, "Unable to fetch the alarm list")
+
+
+def plain_host(text: str) -> str:
+    """An address or a name in the one spelling in which two of them can be compared."""
+    try:
+        return ip_address(text).compressed
+    except ValueError:
+        return text.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,11 @@ class EtcdMember:
     def hex_id(self) -> str:
         """The id as etcdctl takes it: ``etcdctl member remove 9e737febb6b99eee``."""
         return f"{self.id:x}"
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts of its peer URLs, as `plain_host` spells them."""
+        return frozenset(plain_host(urlsplit(one).hostname or "") for one in self.peer_urls) - {""}
 
     def __str__(self) -> str:
         name = self.name or f"(never started, {', '.join(self.peer_urls) or 'without address'})"

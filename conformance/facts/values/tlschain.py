@@ -7,20 +7,18 @@ https://pkg.go.dev/crypto/x509#Certificate.Verify.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from conformance.facts.values.certificates import InvalidCertificates
+from conformance.facts.values.certificates import InvalidCertificates, blocks_of
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 __all__ = ["certificates_of", "dates", "names_of", "path_to", "serves", "title_of"]
 
-_BLOCK: Final = re.compile(r"-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----")
 _DEEP: Final = 8
 
 
@@ -31,14 +29,10 @@ def certificates_of(pem: str) -> list[Certificate]:
     """
     from cryptography import x509
 
-    blocks = _BLOCK.findall(pem)
-    if not blocks or len(blocks) != pem.count("-----BEGIN CERTIFICATE-----"):
-        msg = "no certificate in PEM form" if not blocks else "a certificate that is cut off"
-        raise InvalidCertificates(msg)
     found = []
-    for block in blocks:
+    for block in blocks_of(pem):
         try:
-            one = x509.load_pem_x509_certificate(block.encode())
+            one = x509.load_pem_x509_certificate(block)
             # What is asked for later: fields are decoded late, and the text may be anything.
             _ = one.not_valid_after_utc, one.not_valid_before_utc, one.subject, one.issuer, names_of(one)
         except (ValueError, OverflowError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension):
