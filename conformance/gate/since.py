@@ -5,15 +5,15 @@ Which objects carry a cluster's version is known to the profile (``versioned:``)
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from conformance.change import Change, Cluster, Upgrade
-from conformance.documents import InvalidDocument
+from conformance.documents import InvalidDocument, TextLoader, group_of, objects_in
 from conformance.gate.revisions import ChangedFile, changed_files
 from conformance.profiles import Profile, Versioned
 from conformance.reads.projection import value_at
@@ -22,14 +22,8 @@ from conformance.versions import InvalidVersion, Version
 __all__ = ["Move", "NothingChanged", "moves_in", "since"]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1.30 stays what was written, and is not the number 1.3."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":float", ":timestamp", ":int"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+#: Kind, group, namespace and name of an object.
+_Key = tuple[str, str, str, str]
 
 
 class NothingChanged(Exception):
@@ -84,25 +78,43 @@ def moves_in(files: Iterable[ChangedFile], versioned: Iterable[Versioned]) -> li
     :raises InvalidDocument: a file that seems to hold such an object cannot be read, or a version is none.
     """
     versioned = list(versioned)
-    before: dict[tuple[str, ...], tuple[str, Path]] = {}
-    after: dict[tuple[str, ...], tuple[str, Path]] = {}
+    moves: list[Move] = []
+    gone: dict[_Key, list[str]] = {}
+    come: list[tuple[_Key, str, Path]] = []
     for file in files:
-        for held, text in ((before, file.before), (after, file.after)):
-            for key, version in _versions(text or "", file.path, versioned):
-                held[key] = version, file.path
-    moves = []
-    for key, (text, path) in after.items():
-        if key in before and before[key][0] != text:  # one that was not there is made, not upgraded
-            moves.append(Move(key[-1], _version(before[key][0], path), _version(text, path), path))
-    return moves
+        before = dict(_versions(file.before or "", file.path, versioned))
+        after = dict(_versions(file.after or "", file.path, versioned))
+        # What stays in its file is compared there: the objects of several clusters may be called alike.
+        for key in before.keys() & after.keys():
+            moves += _move(key, before[key], after[key], file.path)
+        for key in before.keys() - after.keys():
+            gone.setdefault(key, []).append(before[key])
+        come += ((key, after[key], file.path) for key in after.keys() - before.keys())
+    for key, text, path in come:
+        if gone.get(key):  # else it is made, not upgraded
+            moves += _move(key, gone[key].pop(0), text, path)
+    return sorted(moves, key=lambda one: (one.file, one.name))
 
 
-def _versions(text: str, path: Path, versioned: list[Versioned]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _move(key: _Key, before: str, after: str, path: Path) -> list[Move]:
+    if before == after:
+        return []
+    if not before or not after:
+        side = "no longer" if before else "only now"
+        msg = (
+            f"--since: {path}: {key[0]} {key[-1]} {side} says its version, so nobody can tell from what to what it goes"
+        )
+        raise InvalidDocument(msg)
+    return [Move(key[-1], _version(before, path), _version(after, path), path)]
+
+
+def _versions(text: str, path: Path, versioned: list[Versioned]) -> Iterator[tuple[_Key, str]]:
+    """The objects of a text with the version that each says, empty where it says none."""
     likely = [one for one in versioned if one.group in text and one.kind in text]
     if not likely:
         return
     try:
-        documents = list(yaml.load_all(text, Loader=_Loader))
+        documents = list(yaml.load_all(text, Loader=TextLoader))
     except Exception as error:
         # Beside YAMLError, what PyYAML lets through for a value that does not fit its tag.
         mark = getattr(error, "problem_mark", None)
@@ -112,25 +124,14 @@ def _versions(text: str, path: Path, versioned: list[Versioned]) -> Iterator[tup
             "can tell whether its version changes (a template? then give --upgrade-from, --upgrade-to and --desired)"
         )
         raise InvalidDocument(msg) from None
-    for document in documents:
-        for one in _objects(document):
-            group = str(one.get("apiVersion", "")).rpartition("/")[0]
-            for kind in likely:
-                if one.get("kind") != kind.kind or group != kind.group:
-                    continue
-                version = value_at(one, kind.version)
-                meta = one.get("metadata")
-                space = str(meta.get("namespace", "")) if isinstance(meta, Mapping) else ""
-                name = value_at(one, kind.name) if kind.name else ""
-                if isinstance(version, str):
-                    yield (kind.kind, kind.group, space, str(name or "")), version
-
-
-def _objects(document: Any) -> Iterator[Mapping[str, Any]]:
-    if not isinstance(document, Mapping):
-        return
-    items = document.get("items") if str(document.get("kind", "")).endswith("List") else None
-    yield from (one for one in items or [document] if isinstance(one, Mapping))
+    objects = [one for document in documents if isinstance(document, Mapping) for one in objects_in(document)]
+    for one, kind in itertools.product(objects, likely):
+        if one.get("kind") != kind.kind or group_of(one) != kind.group:
+            continue
+        version = value_at(one, kind.version)
+        name = value_at(one, kind.name) if kind.name else ""
+        key = (kind.kind, kind.group, str(value_at(one, "metadata.namespace", "")), str(name or ""))
+        yield key, version if isinstance(version, str) else ""
 
 
 def _version(text: str, path: Path) -> Version:
@@ -165,6 +166,12 @@ def _same(paths: Iterable[Path], file: Path) -> bool:
 
 
 def _moved(cluster: Cluster, move: Move | None, whole: Upgrade) -> Cluster:
+    if move is None and (cluster.upgrade.source or cluster.upgrade.target):
+        msg = (
+            f"{cluster.name}: the change gives versions of its own, and Git does not upgrade it: with --since leave "
+            "versions out"
+        )
+        raise InvalidDocument(msg)
     if move is None:
         return replace(cluster, upgrade=Upgrade(none=True))
     if cluster.upgrade.none:

@@ -128,6 +128,36 @@ def test_a_kind_without_a_name_belongs_to_the_cluster_whose_file_it_is(tmp_path:
     assert seen(found) == {"east": "none", "west": ("4.12.1", "4.13.2", "v.yaml")}
 
 
+def test_objects_that_are_called_alike_are_upgraded_each_in_its_file(tmp_path: Path) -> None:
+    made = Repository(tmp_path / "r")
+    text = (
+        "apiVersion: config.openshift.io/v1\nkind: ClusterVersion\nmetadata: {name: version}\nspec:\n"
+        "  desiredUpdate: {version: "
+    )
+    made.commit({"east/v.yaml": f"{text}4.12.1}}\n", "west/v.yaml": f"{text}4.12.3}}\n"})
+    made.commit({"east/v.yaml": f"{text}4.13.2}}\n", "west/v.yaml": f"{text}4.13.4}}\n"})
+    named = change(made, east={"desired": (made.top / "east/v.yaml",)}, west={"desired": (made.top / "west/v.yaml",)})
+    found = since(named, Library().find("openshift"), "HEAD~1")
+    assert seen(found) == {"east": ("4.12.1", "4.13.2", "v.yaml"), "west": ("4.12.3", "4.13.4", "v.yaml")}
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [("1.8.3", "", "no longer"), ("", "1.9.0", "only now")])
+def test_an_object_that_says_its_version_on_one_side_only(
+    repository: Repository, old: str, new: str, said: str
+) -> None:
+    repository.commit({"a.yaml": cluster("a", old)})
+    repository.commit({"a.yaml": cluster("a", new)})
+    with pytest.raises(InvalidDocument, match=f"Cluster a {said} says its version"):
+        since(change(repository, a={}), PROFILE, "HEAD~1")
+
+
+def test_versions_by_hand_of_a_cluster_that_git_does_not_upgrade(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "1.9.0")})
+    named = change(repository, a={}, b={"upgrade": Upgrade(None, Version.parse("1.9.0"))})
+    with pytest.raises(InvalidDocument, match="b: the change gives versions of its own, and Git does not upgrade it"):
+        since(named, PROFILE, "HEAD~1")
+
+
 def test_a_list_and_json_are_read_too(repository: Repository) -> None:
     def text(version: str) -> str:
         spec = {"anthosBareMetalVersion": version}
