@@ -11,7 +11,6 @@ from conformance.account import account_of
 from conformance.comparison import Earlier, compare
 from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, Verdict, judge
 from conformance.gate.inputs import digest_of_waivers
-from conformance.hazards import Severity
 from conformance.run import now_text
 from conformance.select import upgrades_of
 from conformance.waivers import Waiver, complaints
@@ -44,9 +43,7 @@ def examine(
     missing = _not_run(run, found, stopped=stopped)
     not_examined = (*run.selection.not_examined, *missing)
     waivers = list(waivers)
-    table = run.every_hazard() if waivers else {}
-    blockers = {name for name, (_, hazard) in table.items() if hazard.severity is Severity.BLOCKER}
-    loud = complaints(waivers, findings, now, blockers)
+    loud = complaints(waivers, findings, now, run.blockers() if waivers else ())
     verdict, reasons = judge(findings, not_examined, strict=strict, loud=len(loud))
     snapshot = run.snapshot
     return Examination(

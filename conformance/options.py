@@ -158,13 +158,12 @@ def _make_run(config: pytest.Config) -> Any:
     profile = library.find(name)
     change = with_options(change, _overrides(config, replay=bool(kept)))
     run = Run(profile, library, change, Situation(option("--situation")), snapshot, replay=bool(kept))
-    if option("--verify") and not option("--since"):
-        pass  # what is only usual was not asked for: the report says itself whom it is about
-    elif not kept:
-        run.change = with_default_subject(_with_usual_cluster(run), cluster=False)
+    if not kept:
+        # Of a report that is verified, what is only usual is not asked for: it says itself whom it is about.
+        if option("--since") or not option("--verify"):
+            run.change = with_default_subject(_with_usual_cluster(run), cluster=False)
         if option("--since"):
             run.change = _since(run.change, profile, option("--since"))
-    if not kept:
         upgrades = (run.change.upgrade_of(one) for one in run.change.clusters or [None])
         run.take(library.settled(profile, (one.target for one in upgrades if one.target and not one.none)))
     run.check_parameters()

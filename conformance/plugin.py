@@ -174,8 +174,12 @@ class Sealing:
         self.session = session
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self) -> Generator[None]:
-        """Seal the page that pytest-html has written, and attest all reports."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Seal the page that pytest-html has written, and attest all reports; where that fails, so does the run."""
         yield
-        if not self.session.worker:
-            self.session.seal()
+        problem = "" if self.session.worker else self.session.seal()
+        if problem:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            terminal: Any = session.config.pluginmanager.getplugin("terminalreporter")
+            if terminal is not None:
+                terminal.write_line(f"ERROR: {problem}", red=True, bold=True)

@@ -57,7 +57,8 @@ def _verify(config: pytest.Config, run: Run) -> int:
 
     path, key = Path(config.getoption("--verify")), config.getoption("--verify-key")
     try:
-        found = verify(run, run.change, path, datetime.now(UTC), Path(key) if key else None)
+        strict = bool(config.getoption("strict", default=False))
+        found = verify(run, run.change, path, datetime.now(UTC), Path(key) if key else None, strict=strict)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
     text, code = told(found, path, run.profile.name)

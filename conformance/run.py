@@ -16,7 +16,7 @@ from conformance.documents import InvalidDocument
 from conformance.facts import SHARED
 from conformance.facts.declare import Fact
 from conformance.facts.resolve import Closure, Facts, undeclared
-from conformance.hazards import Hazard, Situation
+from conformance.hazards import Hazard, Severity, Situation
 from conformance.packs import Check, load_checks, scope_of
 from conformance.plan import Plan, make_plan
 from conformance.profiles import Library, Profile
@@ -83,6 +83,10 @@ class Run:
     def every_hazard(self) -> Mapping[str, tuple[Check, Hazard]]:
         """The hazards of all profiles, with their checks: more than `table` holds, and slower to have."""
         return checks_by_hazard(check for pack in self.library.packs for check in load_checks(pack))
+
+    def blockers(self) -> set[str]:
+        """The hazards of all profiles that block."""
+        return {name for name, (_, hazard) in self.every_hazard().items() if hazard.severity is Severity.BLOCKER}
 
     # -- what is known so far ------------------------------------------------------------------------------------
 

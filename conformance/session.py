@@ -260,9 +260,16 @@ class Session:
             return status
         return {"go": 0, "no-go": 1}.get(self.examination.verdict.value, INCOMPLETE)
 
-    def seal(self) -> None:
-        """Finish what pytest-html has written, and attest all reports."""
-        self.page.seal()
+    def seal(self) -> str:
+        """Finish what pytest-html has written, and attest all reports; what kept us from it, empty where nothing did."""
+        try:
+            self.page.seal()
+            self._attest()
+        except (OSError, ValueError) as error:
+            return str(error)
+        return ""
+
+    def _attest(self) -> None:
         if self.examination is None or not self.written:
             return
         from conformance.gate.attestation import attest
@@ -270,10 +277,7 @@ class Session:
         directory = Path(self.config.option.report_dir)
         page = self.page.path
         beside = [one for one in (*self.written, page) if one and one.parent == directory and one.is_file()]
-        try:
-            attest(self.examination, beside, directory, self.signer)
-        except (OSError, ValueError) as error:
-            self.config.issue_config_time_warning(pytest.PytestWarning(str(error)), stacklevel=2)
+        attest(self.examination, beside, directory, self.signer)
 
     def _other_forms(self) -> dict[Path, list[str]]:
         """The forms that were asked for by name: path -> text."""

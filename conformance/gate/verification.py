@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from conformance.change import Change
+from conformance.documents import InvalidDocument
 from conformance.findings import Finding, LeftOut, Verdict, judge
 from conformance.gate.attestation import Forged, key_id, public_key, verified
 from conformance.gate.inputs import digest_of_waivers
 from conformance.report.files import ENVELOPE
 from conformance.versions import InvalidVersion, Version
+from conformance.waivers import complaints, load_waivers
 
 if TYPE_CHECKING:
     from conformance.run import Run
@@ -50,12 +52,16 @@ class Verification:
         return not self.forged and not self.refused
 
 
-def verify(run: Run, named: Change, path: Path, now: datetime, key: Path | None = None) -> Verification:
+def verify(
+    run: Run, named: Change, path: Path, now: datetime, key: Path | None = None, *, strict: bool = False
+) -> Verification:
     """Re-check digest, signature, target, versions, files and freshness of a report.
 
     :param named: the change as the person named it, without subjects that are only usual.
     :param key: with which the statement beside the report must be signed.
+    :param strict: warnings and waivers unmatched, expired or too broad count as hazards, whatever the run held of them.
     :raises InvalidKey: the key cannot be used.
+    :raises InvalidDocument: the waivers of the change are wrong.
     """
     opened = public_key(key) if key else None
     try:
@@ -76,7 +82,11 @@ def verify(run: Run, named: Change, path: Path, now: datetime, key: Path | None 
         verdict, reasons = Verdict(record["verdict"]), tuple(map(str, record["reasons"]))
         forged.extend(_contradicted(record, findings, verdict))
         fresh_until = _moment(record["started"]) + timedelta(hours=named.fresh_hours)
+        if strict:
+            verdict, reasons = _strictly(run, named, record, findings, now, (verdict, reasons))
         refused = [*_elsewhere(run, named, record, findings), *_stale(record, findings, fresh_until, now)]
+    except InvalidDocument:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         return Verification((f"it is damaged ({type(error).__name__}: {error})",), ())
     signed_by = key_id(opened) if opened is not None else ""
@@ -98,18 +108,37 @@ def _contradicted(record: Mapping[str, Any], findings: list[Finding], verdict: V
     """Whether its findings lead to another verdict than the one that it states."""
     if record["schema"] != _SCHEMA:
         yield f"its format is {record['schema']!r}; expected {_SCHEMA!r}: examine again with this version of the suite"
-    decided = bool(record["scope"])
-    left = [
-        LeftOut(one["hazard"], one["reason"], one.get("subject"), decided) for one in listed(record, "not_examined")
-    ]
-    owed, reasons = judge(findings, left, strict=False)
+    owed, reasons = judge(findings, _left_out(record), strict=False)
     if verdict is Verdict.GO and owed is not Verdict.GO:
         yield f"it states go, and its findings lead to {owed}: {', '.join(reasons)}"
     if owed is Verdict.NO_GO and verdict is not Verdict.NO_GO:
         yield f"it states {verdict}, and its findings lead to {owed}: {', '.join(reasons)}"
 
 
-def listed(record: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
+def _left_out(record: Mapping[str, Any]) -> list[LeftOut]:
+    """What the report says was not looked for; by decision, where it looked at one side only."""
+    decided = bool(record["scope"])
+    return [
+        LeftOut(one["hazard"], one["reason"], one.get("subject"), decided) for one in _listed(record, "not_examined")
+    ]
+
+
+def _strictly(
+    run: Run,
+    named: Change,
+    record: Mapping[str, Any],
+    findings: list[Finding],
+    now: datetime,
+    stated: tuple[Verdict, tuple[str, ...]],
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict as ``--strict`` has it: never milder than the one that is stated."""
+    waivers = load_waivers(named.waivers, run.every_hazard(), run.profile, now) if named.waivers else []
+    loud = len(complaints(waivers, findings, now, run.blockers() if waivers else ()))
+    owed = judge(findings, _left_out(record), strict=True, loud=loud)
+    return owed if owed[0] is Verdict.NO_GO else stated
+
+
+def _listed(record: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
     """One of the lists of a report's coverage."""
     found: list[Mapping[str, Any]] = record["coverage"][kind]
     return found
@@ -127,7 +156,7 @@ def _elsewhere(run: Run, named: Change, record: Mapping[str, Any], findings: lis
     if record["scope"] and record["scope"] != asked:
         yield f"it looked at {record['scope']}"
     parts = ("not_applicable", "not_examined", "unknown")
-    seen = {one.hazard for one in findings} | {one["hazard"] for part in parts for one in listed(record, part)}
+    seen = {one.hazard for one in findings} | {one["hazard"] for part in parts for one in _listed(record, part)}
     new = [one for one in run.profile.hazards if one not in seen]
     if new:
         yield f"the profile has hazards by now that it did not look for: {', '.join(new)}"

@@ -188,6 +188,42 @@ class TestStale:
         assert "the waiver of " in asked(place, later=timedelta(hours=2)).refused[0]
 
 
+class TestStrictly:
+    """A gate may be stricter than the run was."""
+
+    def strictly(self, place: Path, *, strict: bool = True) -> Verification:
+        named = load_change(place / "upgrade.yaml")
+        named = replace(named, inputs=digests_of(named))
+        library = Library()
+        run = Run(library.find("linux-node"), library, named)
+        now = datetime.now(UTC) + timedelta(minutes=1)
+        return verify(run, named, place / "reports" / "preflight.json", now, strict=strict)
+
+    def test_a_warning_is_a_no_go(self, place: Path) -> None:
+        rewritten(place, lambda record: record["findings"][0].update(outcome="warning"))
+        assert (self.strictly(place, strict=False).verdict, self.strictly(place).verdict) == ("go", "no-go")
+        assert self.strictly(place).reasons[0] == "1 warning, which --strict counts as hazards"
+
+    def test_so_is_a_waiver_that_matches_nothing(self, place: Path) -> None:
+        text = (
+            "waivers:\n- {hazard: os-tmp-noexec, subject: elsewhere, reason: r, owner: o, "
+            "expires: 2099-01-01T00:00:00+00:00}\n"
+        )
+        (place / "waivers.yaml").write_text(text)
+        digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        rewritten(place, lambda record: record["inputs"].update({"waivers.yaml": digest}))
+        assert (self.strictly(place, strict=False).verdict, self.strictly(place).verdict) == ("go", "no-go")
+
+    def test_it_makes_nothing_milder(self, place: Path) -> None:
+        rewritten(place, lambda record: record.update(verdict="incomplete", reasons=["1 unknown"]))
+        assert (self.strictly(place).verdict, self.strictly(place).reasons) == ("incomplete", ("1 unknown",))
+
+    def test_the_option_is_heard(self, place: Path) -> None:
+        rewritten(place, lambda record: record["findings"][0].update(outcome="warning"))
+        words = ("--change=upgrade.yaml", "--verify=reports/preflight.json")
+        assert [preflight(*words, *more, cwd=place).code for more in ((), ("--strict",))] == [0, 1]
+
+
 class TestElsewhere:
     def test_another_profile(self, place: Path) -> None:
         said = asked(place, profile="kubernetes-1.36").refused
@@ -343,6 +379,16 @@ class TestSigned:
         env = {"PREFLIGHT_SIGN_PASSWORD": "s3"}
         assert preflight("--change=upgrade.yaml", f"--sign-key={locked}", cwd=place, env=env).code == 0
         assert self.verified(place, keys / "p256.pub").code == 0
+
+
+def test_where_reports_cannot_be_attested_the_run_fails_in_one_line(place: Path) -> None:
+    # A path below a file stands in for a directory that can no longer be written to at the very end.
+    spoiled = "import conformance.gate.attestation\n\nconformance.gate.attestation.STATEMENT = 'preflight.json/x'\n"
+    (place / "spoiled.py").write_text(spoiled)
+    result = preflight("--change=upgrade.yaml", "-p", "spoiled", cwd=place)
+    assert result.code == pytest.ExitCode.INTERNAL_ERROR
+    assert result.out.splitlines()[-1].startswith("ERROR: the report ")
+    assert "Traceback" not in result.out
 
 
 @pytest.mark.parametrize(
