@@ -20,6 +20,7 @@ from conformance.gather.failures import Failed
 from conformance.gather.http import Requester
 from conformance.gather.wording import clean, one_line, plain
 from conformance.reads import PodExec
+from conformance.reads.pods import is_chosen
 from conformance.reads.projection import value_at
 
 __all__ = ["Output", "Stream", "answers_of", "read_exec", "targets_of"]
@@ -30,7 +31,6 @@ _STDOUT, _STDERR, _STATUS = b"\x01", b"\x02", b"\x03"
 #: Bytes that are kept of standard error, the last ones; and of the status that ends it all.
 _KEPT: Final = 8 * 1024
 _LONGEST_STATUS: Final = 64 * 1024
-_NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}")
 #: Seconds for which nothing may be said by a connection whose answer is complete.
 _GOODBYE: Final = 0.2
 
@@ -150,22 +150,11 @@ def targets_of(read: PodExec, listed: Iterable[Mapping[str, Any]]) -> list[Targe
 
     :raises Failed: each of them should be asked, and they are too many.
     """
-    chosen = [_target(read, one) for one in listed if _is_chosen(read, one)]
+    chosen = [_target(read, one) for one in listed if is_chosen(read, one)]
     if not read.any and len(chosen) > read.pods:
         text = f"exec in {read.which}: there are {len(chosen)}, more than the {read.pods} that may be asked"
         raise Failed("cut-off", text)
     return sorted(chosen, key=lambda one: (bool(one.absent), not one.ready)) if read.any else chosen
-
-
-def _is_chosen(read: PodExec, pod: Mapping[str, Any]) -> bool:
-    name = str(value_at(pod, "metadata.name", ""))
-    labels = value_at(pod, "metadata.labels") or {}
-    return (
-        value_at(pod, "metadata.namespace") == read.namespace
-        and _NAME.fullmatch(name) is not None
-        and (not read.names or re.fullmatch(read.names, name) is not None)
-        and all(labels.get(key) == value for key, value in read.labels)
-    )
 
 
 def _target(read: PodExec, pod: Mapping[str, Any]) -> Target:

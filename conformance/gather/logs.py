@@ -13,6 +13,7 @@ from conformance.gather.failures import Failed
 from conformance.gather.http import Got, Requester, Sink
 from conformance.gather.wording import clean, plain
 from conformance.reads import PodLogs
+from conformance.reads.pods import is_chosen
 from conformance.reads.projection import value_at
 
 __all__ = ["POOL", "Log", "Matcher", "logs_of", "read_log"]
@@ -26,7 +27,6 @@ KEPT_OF_LINE: Final = 8 * 1024
 KEPT: Final = 1024 * 1024
 #: Around a match in a line that is too long to be kept whole.
 _MARGIN: Final = 1024
-_NAME: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,253}")
 #: Colours, as loggers write them.
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 #: What a kubelet writes in place of a log, or at its end, with status 200. Source: kubernetes, pkg/kubelet/kuberuntime.
@@ -61,7 +61,7 @@ def logs_of(read: PodLogs, listed: Iterable[Mapping[str, Any]]) -> list[Log]:
     :raises Failed: they are of more pods than its bound, or the choice of the pods fails.
     """
     try:
-        pods = [one for one in listed if _is_chosen(read, one)]
+        pods = [one for one in listed if is_chosen(read, one) and (read.only is None or read.only(one))]
     except Exception as error:
         how = f"{getattr(read.only, '__name__', 'it')} cannot decide ({type(error).__name__})"
         raise Failed("undecodable", f"{read.which}: {how}") from None
@@ -69,18 +69,6 @@ def logs_of(read: PodLogs, listed: Iterable[Mapping[str, Any]]) -> list[Log]:
         text = f"{read.which}: there are {len(pods)}, more than the {read.pods} that may be asked for: look by hand"
         raise Failed("cut-off", text)
     return [log for pod in pods for log in _logs_of_pod(read, pod)]
-
-
-def _is_chosen(read: PodLogs, pod: Mapping[str, Any]) -> bool:
-    name = str(value_at(pod, "metadata.name", ""))
-    if value_at(pod, "metadata.namespace") != read.namespace or not _NAME.fullmatch(name):
-        return False
-    labels = value_at(pod, "metadata.labels") or {}
-    return (
-        (not read.names or re.fullmatch(read.names, name) is not None)
-        and all(labels.get(key) == value for key, value in read.labels)
-        and (read.only is None or read.only(pod))
-    )
 
 
 def _logs_of_pod(read: PodLogs, pod: Mapping[str, Any]) -> list[Log]:

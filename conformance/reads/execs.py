@@ -6,7 +6,6 @@ stands out in the plan and in the role derived from it, and can be declined as a
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, Final
 from conformance.answers import Answer, Unreadable
 from conformance.reads.clusters import Listing, Step
 from conformance.reads.hosts import InvalidRead, last_line
+from conformance.reads.pods import check_choice, chosen_in_words
 
 __all__ = ["ExecAnswer", "ExecAnswers", "PodExec", "pod_exec"]
 
@@ -61,28 +61,16 @@ class PodExec(Step):
             msg = f"{self.argv[0]!r} would run what its arguments say: name the program itself, never a shell"
             raise InvalidRead(msg)
         Step.__post_init__(self)
-        if self.over.resource != "pods":
-            msg = f"{self.key}: it ranges over pods, not {self.over.resource}"
-            raise InvalidRead(msg)
-        if not (self.names or self.labels):
-            msg = f"{self.key}: name the pods, by a pattern or by labels"
-            raise InvalidRead(msg)
+        check_choice(self)
         if min(self.pods, self.limit, self.each) < 1:
             msg = f"{self.key}: bounds are positive"
             raise InvalidRead(msg)
-        try:
-            re.compile(self.names)
-        except re.error as error:
-            msg = f"{self.key}: {self.names!r} is no regular expression: {error}"
-            raise InvalidRead(msg) from None
 
     @property
     def which(self) -> str:
         """In which pods, for people."""
-        labels = ",".join(f"{key}={value}" for key, value in self.labels)
-        chosen = [f"{self.namespace}/{self.names}" if self.names else self.namespace, *([labels] if labels else [])]
         inside = f"container {self.container} of " if self.container else ""
-        return f"{inside}{'one' if self.any else 'each'} of the pods {' with '.join(chosen)}"
+        return f"{inside}{'one' if self.any else 'each'} of the pods {chosen_in_words(self)}"
 
     @property
     def key(self) -> str:

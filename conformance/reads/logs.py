@@ -5,7 +5,6 @@ Log text may hold anything. It is searched while it streams in; what does not ma
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 from conformance.answers import Answer, Unreadable
 from conformance.reads.clusters import IDENTITY, Listing, Step
 from conformance.reads.hosts import InvalidRead
+from conformance.reads.pods import check_choice, check_pattern, chosen_in_words
 
 __all__ = ["LogMatch", "MatchedLogs", "PodLogs", "pod_logs"]
 
@@ -53,12 +53,7 @@ class PodLogs(Step):
 
     def __post_init__(self) -> None:
         Step.__post_init__(self)
-        if self.over.resource != "pods":
-            msg = f"{self.key}: it ranges over pods, not {self.over.resource}"
-            raise InvalidRead(msg)
-        if not (self.names or self.labels):
-            msg = f"{self.key}: name the pods, by a pattern or by labels"
-            raise InvalidRead(msg)
+        check_choice(self)
         if (
             min(self.lines, self.pods, self.limit) < 1
             or self.context < 0
@@ -66,21 +61,14 @@ class PodLogs(Step):
         ):
             msg = f"{self.key}: bounds are positive"
             raise InvalidRead(msg)
-        for pattern in (self.matching, self.names):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                msg = f"{self.key}: {pattern!r} is no regular expression: {error}"
-                raise InvalidRead(msg) from None
+        check_pattern(self, self.matching)
 
     @property
     def which(self) -> str:
         """Whose logs, for people."""
-        labels = ",".join(f"{key}={value}" for key, value in self.labels)
-        chosen = [f"{self.namespace}/{self.names}" if self.names else self.namespace, *([labels] if labels else [])]
         kind = "previous log" if self.previous else "log"
         return (
-            f"{kind} of {f'container {self.container} of ' if self.container else ''}pods {' with '.join(chosen)}"
+            f"{kind} of {f'container {self.container} of ' if self.container else ''}pods {chosen_in_words(self)}"
             f"{f' that are {self.only.__name__}' if self.only else ''}"
         )
 
