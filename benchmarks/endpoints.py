@@ -10,12 +10,11 @@ goal for 100,000 is under 10 s with under 200 MB, and less than 1 MB of it kept.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
+from benchmarks.measuring import missed, peak
 from conformance.answers import Answer
 from conformance.change import Change, Cluster
 from conformance.gather.discovery import Served
@@ -137,12 +136,6 @@ def measure(count: int) -> int:
     return 0 if count > GOAL or (took < SECONDS and peak() < MEGABYTES and kept < KEPT) else 1
 
 
-def peak() -> float:
-    """Megabytes that this process has held at most."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def main() -> int:
     """Measure each number in a process of its own, and say whether the goals were reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -151,15 +144,11 @@ def main() -> int:
     given = parser.parse_args()
     if given.one:
         return measure(given.one)
-    missed = [
-        count
-        for count in given.endpoints
-        if subprocess.run([sys.executable, "-m", "benchmarks.endpoints", "--one", str(count)], check=False).returncode
-    ]
+    short = missed("benchmarks.endpoints", given.endpoints)
     print(
-        f"goal for {GOAL:,}: under {SECONDS} s and {MEGABYTES} MB, {KEPT:g} MB kept: {'MISSED' if missed else 'reached'}"
+        f"goal for {GOAL:,}: under {SECONDS} s and {MEGABYTES} MB, {KEPT:g} MB kept: {'MISSED' if short else 'reached'}"
     )
-    return 1 if missed else 0
+    return 1 if short else 0
 
 
 if __name__ == "__main__":

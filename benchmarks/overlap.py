@@ -10,11 +10,10 @@ overlap.
 """
 
 import argparse
-import subprocess
 import sys
 import time
-from pathlib import Path
 
+from benchmarks.measuring import missed, peak
 from conformance.answers import Answer
 from conformance.change import Change, Cluster
 from conformance.hazards import HazardFound
@@ -116,12 +115,6 @@ def measure(count: int) -> int:
     return 0 if took < SECONDS and peak() < MEGABYTES else 1
 
 
-def peak() -> float:
-    """Megabytes that this process has held at most."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def main() -> int:
     """Measure each number in a process of its own, and say whether the goals were reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -130,13 +123,9 @@ def main() -> int:
     given = parser.parse_args()
     if given.one:
         return measure(given.one)
-    missed = [
-        count
-        for count in given.ranges
-        if subprocess.run([sys.executable, "-m", "benchmarks.overlap", "--one", str(count)], check=False).returncode
-    ]
-    print(f"goal under {SECONDS} s and {MEGABYTES} MB: {'MISSED' if missed else 'reached'}")
-    return 1 if missed else 0
+    short = missed("benchmarks.overlap", given.ranges)
+    print(f"goal under {SECONDS} s and {MEGABYTES} MB: {'MISSED' if short else 'reached'}")
+    return 1 if short else 0
 
 
 if __name__ == "__main__":

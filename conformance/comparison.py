@@ -3,80 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from conformance.documents import InvalidDocument
-from conformance.findings import Finding, Outcome
+from conformance.findings import Changed, Comparison, Earlier, Finding, Outcome
 
-__all__ = ["Changed", "Comparison", "Earlier", "compare", "load_earlier"]
+__all__ = ["compare", "load_earlier"]
 
 _SCHEMA: Final = "pytest-preflight/report/"
 _OPEN: Final = (Outcome.HAZARD, Outcome.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """An earlier report, as far as it can be compared with."""
-
-    file: str
-    profile: str
-    finished: str
-    verdict: str
-    #: Hazard and subject -> how the check ended then.
-    outcomes: Mapping[tuple[str, str], Outcome]
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """One hazard on one subject that is not as it was."""
-
-    hazard: str
-    subject: str
-    #: The outcome then, and now; empty where it was not looked for.
-    before: str
-    now: str
-    message: str = ""
-
-    def to_dict(self) -> dict[str, str]:
-        """As it stands in ``preflight.json``."""
-        return {
-            "hazard": self.hazard,
-            "subject": self.subject,
-            "before": self.before,
-            "now": self.now,
-            "message": self.message,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One run beside an earlier one."""
-
-    earlier: Earlier
-    #: Found now, and not then.
-    new: tuple[Changed, ...]
-    #: Found then, looked for again, and no longer there - or accepted by a waiver since.
-    gone: tuple[Changed, ...]
-    #: Found or accepted then, and not decided now: that is not "gone".
-    not_examined: tuple[Changed, ...]
-    #: How many are found now as they were then.
-    still: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """As it stands in ``preflight.json``."""
-        return {
-            "file": self.earlier.file,
-            "profile": self.earlier.profile,
-            "finished": self.earlier.finished,
-            "verdict": self.earlier.verdict,
-            "new": [one.to_dict() for one in self.new],
-            "gone": [one.to_dict() for one in self.gone],
-            "not_examined": [one.to_dict() for one in self.not_examined],
-            "still": self.still,
-        }
 
 
 def load_earlier(path: Path) -> Earlier:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from conformance import __version__
 from conformance.account import account_of
-from conformance.comparison import Earlier, compare
-from conformance.findings import Coverage, Examination, Finding, LeftOut, Outcome, Verdict, judge
+from conformance.comparison import compare
+from conformance.findings import Coverage, Earlier, Examination, Finding, LeftOut, Outcome, Verdict, judge
 from conformance.gate.inputs import digest_of_waivers
 from conformance.run import now_text
 from conformance.select import upgrades_of

@@ -12,8 +12,8 @@ from typing import Any, Final
 import pytest
 
 from conformance.change import Change
-from conformance.comparison import Earlier, load_earlier
-from conformance.findings import Examination, Finding, Outcome
+from conformance.comparison import load_earlier
+from conformance.findings import Earlier, Examination, Finding, Outcome
 from conformance.items import CheckFile, CheckItem, finding_of, own_marks
 from conformance.options import make_run
 from conformance.page import ROWS, Page

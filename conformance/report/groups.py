@@ -8,13 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from conformance.findings import Evidence, Examination, Finding, LeftOut, Outcome
+from conformance.findings import Changed, Comparison, Evidence, Examination, Finding, LeftOut, Outcome
 from conformance.hazards import Severity
-
-if TYPE_CHECKING:
-    from conformance.comparison import Changed, Comparison
 
 __all__ = [
     "LABELS",

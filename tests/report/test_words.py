@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.comparison import Changed, Comparison, Earlier
 from conformance.documents import InvalidDocument
-from conformance.findings import Evidence, Outcome, Verdict
+from conformance.findings import Changed, Comparison, Earlier, Evidence, Outcome, Verdict
 from conformance.hazards import Severity
 from conformance.packs import load_checks, pack_beside
 from conformance.profiles import Library
