@@ -19,6 +19,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from conformance.gather.known_hosts import KnownHosts, KnownKey, fingerprint
 from conformance.gather.lifeline import Failed, Lifeline
 from conformance.gather.ssh_keys import Offer
+from conformance.gather.ssh_transport import Transport
 from conformance.gather.targets import Target
 
 __all__ = ["Link", "log_in"]
@@ -75,7 +76,7 @@ def log_in(
     else:
         sock = _connected(target, lifeline)
     try:
-        transport = paramiko.Transport(sock)
+        transport = Transport(sock)
     except Exception as error:
         raise Failed("unreachable", f"the connection to {target.where} was lost: {error}") from error
     link = Link(target, transport)
