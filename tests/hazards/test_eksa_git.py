@@ -10,6 +10,7 @@ from tests.hazards.eksa_station import printed, station, variables
 from tests.hazards.evaluating import evaluate
 from tests.hazards.proofs import ABSENT, NOT_APPLICABLE, PRESENT, UNREADABLE, proves
 from tests.hazards.worlds import Api
+from tests.programs import each_of
 
 GIT = "eksa-git-provider-auth"
 OWN, FLUX, GITOPS = f"clusters.{EKSA}", f"fluxconfigs.{EKSA}", f"gitopsconfigs.{EKSA}"
@@ -250,7 +251,7 @@ def test_whether_a_cluster_is_kept_in_git_cannot_be_told(hazard):
     return [broken, nobody]
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+@pytest.mark.parametrize("shell", each_of("dash", "bash", "busybox sh"))
 def test_no_value_leaves_the_workstation(shell, tmp_path):
     (tmp_path / "id").write_text(SECRET)
     env = {

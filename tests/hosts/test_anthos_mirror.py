@@ -26,6 +26,7 @@ from tests.hazards.workspaces import printed
 from tests.hosts.conftest import impossible
 from tests.lab.controlplane import Authority
 from tests.lab.tools import LabError
+from tests.programs import each_of
 from tests.running import Result, preflight
 
 MIRROR = "abm-registry-mirror-auditproxy"
@@ -203,7 +204,7 @@ def credentials(directory: Path, mirror: Registry, auth: str) -> None:
     (directory / "config.json").write_text(json.dumps(held, indent="\t"))
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+@pytest.mark.parametrize("shell", each_of("dash", "bash", "busybox sh"))
 def test_what_a_mirror_says(shell: str, registries: tuple[Registry, Registry], tmp_path: Path) -> None:
     """The read alone, in each shell: whether it is there, and every reason why that is not known."""
     free, locked = registries

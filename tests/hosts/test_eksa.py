@@ -27,6 +27,7 @@ from tests.hosts.conftest import impossible
 from tests.lab import rootfs
 from tests.lab.controlplane import ControlPlane, ControlPlaneUnavailable
 from tests.lab.hosts import HostSpec, Lab, LabError, UserSpec
+from tests.programs import each_of
 from tests.running import Result, preflight
 
 MIRROR, ENVIRONMENT, GIT = "eksa-registry-mirror-certificate", "eksa-vsphere-environment", "eksa-git-provider-auth"
@@ -241,7 +242,7 @@ endpoint: other.example.com
 """
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+@pytest.mark.parametrize("shell", each_of("dash", "bash", "busybox sh"))
 def test_what_a_mirror_shows(shell: str, local: int, tmp_path: Path) -> None:
     """The read alone, in each shell: only addresses of mirrors are taken from a specification, with or without quotes."""
     folder = tmp_path / "shop"
@@ -267,7 +268,7 @@ def test_what_a_mirror_shows(shell: str, local: int, tmp_path: Path) -> None:
     assert found.refused == ""
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "busybox sh"])
+@pytest.mark.parametrize("shell", each_of("dash", "bash", "busybox sh"))
 def test_a_directory_that_is_not_there(shell: str, tmp_path: Path) -> None:
     found = Mirrors.parse(printed("mirrors", tmp_path, shell, eksa_directory=str(tmp_path / "none")))
     assert (found.refused, found.replies) == ("No such file or directory", {})

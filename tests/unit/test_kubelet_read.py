@@ -1,16 +1,16 @@
 """The shell snippet that reads what a kubelet was told, on this machine: a process that is called so, and its files."""
 
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 from conformance.facts.linux import kubelet_config
+from tests.programs import each_of
 
 SNIPPET = kubelet_config.sources[0].line
-SHELLS = [one for one in ("dash", "bash", "busybox") if shutil.which(one)]
+SHELLS = each_of("dash", "bash", "busybox sh")
 KIND = "kind: KubeletConfiguration\n"
 
 
@@ -27,11 +27,12 @@ def ask(tmp_path):
         pidof = tmp_path / "bin" / "pidof"
         pidof.write_text(f"#!/bin/sh\necho {process.pid} 1\n" if arguments else "#!/bin/sh\nexit 1\n")
         pidof.chmod(0o755)
-        words = ["busybox", "sh"] if shell == "busybox" else [shell]
         # In busybox pidof is built in; -c through PATH would not reach ours.
         text = f"pidof() {{ '{pidof}'; }}\n{SNIPPET}"
         env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
-        return subprocess.run([*words, "-c", text], capture_output=True, text=True, env=env, timeout=20, check=False)
+        return subprocess.run(
+            [*shell.split(), "-c", text], capture_output=True, text=True, env=env, timeout=20, check=False
+        )
 
     yield run
     for process in running:

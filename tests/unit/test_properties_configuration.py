@@ -19,8 +19,9 @@ from checks.anthos_bare_metal.workspace import InvalidAnswer, Workspace, keys_in
 from checks.anthos_bare_metal.workspace_script import _FILTER, _JSON, _NAMES
 from conformance import Unreadable, Version
 from conformance.facts.values._documents import documents_in
+from tests.programs import each_of
 
-AWKS = ("awk", "busybox awk")
+AWKS = each_of("awk", "busybox awk")
 LINES = st.lists(
     st.one_of(
         st.text(max_size=30),

@@ -17,6 +17,7 @@ from checks.eks_anywhere.facts_recovery_workstation import recovery_containers, 
 from checks.eks_anywhere.leftovers import Containers, Directory, InvalidAnswer
 from conformance.answers import Unreadable
 from tests.hazards.eksa_recovery import backup, directory
+from tests.programs import each_of
 
 LINES = st.one_of(
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), max_size=30),
@@ -52,7 +53,7 @@ LINES = st.one_of(
     ),
 )
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,12}", fullmatch=True)
-SHELLS = ["/bin/sh", "bash", "busybox sh"]
+SHELLS = each_of("/bin/sh", "bash", "busybox sh")
 
 
 @given(st.lists(LINES, max_size=9), st.sampled_from(["engine docker\n", "directory /home/ops\n", ""]))
