@@ -85,7 +85,7 @@ def logins() -> Iterator[dict[str, Gathered]]:
             reads = (reads[0], replace(READ, timeout=2.0), *reads[3:])
         jobs.append(HostJob(user, f"ssh://{user}@{host}", reads))
     with lab.entered():
-        yield gather_hosts(jobs, SshSettings(config=lab.ssh_config, connect_timeout=5.0, deadline=60.0))
+        yield gather_hosts(jobs, SshSettings(config=lab.ssh_config, connect_timeout=20.0, deadline=60.0))
     lab.stop()
 
 

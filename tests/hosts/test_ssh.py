@@ -37,7 +37,7 @@ READS = (
 
 
 def settings(sshd: OwnSshd | Lab, **changes: object) -> SshSettings:
-    return SshSettings(**{"config": sshd.ssh_config, "connect_timeout": 5.0, "deadline": 30.0, **changes})  # type: ignore[arg-type]
+    return SshSettings(**{"config": sshd.ssh_config, "connect_timeout": 20.0, "deadline": 60.0, **changes})  # type: ignore[arg-type]
 
 
 def gather(
