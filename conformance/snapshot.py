@@ -192,26 +192,43 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     """One snapshot of several: all subjects together.
 
     Where two hold the same read of the same subject, an answer wins over a problem, and the later snapshot over the
-    earlier one otherwise. The earliest start is kept, since evidence is as old as its oldest part.
+    earlier one otherwise. The earliest start is kept, since evidence is as old as its oldest part. The notes on a subject
+    are joined, the later ones winning - but for one from which an answer was taken without verifying who gave it.
     """
     ordered = sorted(snapshots, key=lambda one: one.finished)
     if len(ordered) == 1:
         return ordered[0]
     merged = Snapshot()
     change: dict[str, Any] = {}
+    #: subject -> read -> the snapshot from which it was taken
+    taken: dict[str, dict[str, Snapshot]] = {}
     for one in ordered:
         for subject, reads in one.answers.items():
             held = merged.answers.setdefault(subject, {})
             for key, answer in reads.items():
                 if key not in held or answer.problem is None or held[key].problem is not None:
                     held[key] = answer
-        merged.notes.update(one.notes)
+                    taken.setdefault(subject, {})[key] = one
+        for subject, told in one.notes.items():
+            merged.notes[subject] = {**merged.notes.get(subject, {}), **told}
         change = _merge_changes(change, one.change)
         merged.started = min(filter(None, (merged.started, one.started)), default="")
         merged.finished = max(merged.finished, one.finished)
         merged.suite = one.suite
     merged.change = change
+    for subject, sources in taken.items():
+        held = merged.answers[subject]
+        for one in {id(one): one for key, one in sources.items() if held[key].problem is None}.values():
+            if unsure := _unverified(one.notes.get(subject, {})):
+                merged.notes.setdefault(subject, {}).update(unsure)
     return merged
+
+
+def _unverified(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the notes on a subject those that say that its host key or certificate was not verified."""
+    key = told.get("host_key")
+    found = {"host_key": key} if isinstance(key, Mapping) and not key.get("verified", True) else {}
+    return found | ({"tls": told["tls"]} if told.get("tls", "verified") != "verified" else {})
 
 
 def _merge_changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, Final
 
 from conformance.answers import Answer, NotApplicable, Unreadable
@@ -182,7 +183,7 @@ def member_kinds(
 
 
 class Facts:
-    """The values of facts, made from stored answers, each once."""
+    """The values of facts, made from stored answers, each once. May be asked from several threads."""
 
     def __init__(
         self,
@@ -202,6 +203,7 @@ class Facts:
         self._values: dict[tuple[int, str], Any] = {}
         self._failures: dict[tuple[int, str], Unreadable | NotApplicable] = {}
         self._under_way: list[tuple[int, str]] = []
+        self._making = RLock()
 
     def value(self, fact: Fact, subject: Subject) -> Any:
         """The value of a fact for a check on `subject`.
@@ -211,20 +213,21 @@ class Facts:
         """
         place = place_of(fact, subject, self._inventory)
         key = (id(fact), self._home(fact, place))
-        if key in self._failures:
-            raise self._failures[key].with_traceback(None)
-        if key not in self._values:
-            if key in self._under_way:
-                raise Unreadable(f"fact {fact.name} needs itself: mend the pack")
-            self._under_way.append(key)
-            try:
-                self._values[key] = self._make(fact, place)
-            except (Unreadable, NotApplicable) as failure:
-                self._failures[key] = failure
-                raise
-            finally:
-                self._under_way.pop()
-        return self._values[key]
+        with self._making:  # what another thread is making is waited for, not taken for a circle
+            if key in self._failures:
+                raise self._failures[key].with_traceback(None)
+            if key not in self._values:
+                if key in self._under_way:
+                    raise Unreadable(f"fact {fact.name} needs itself: mend the pack")
+                self._under_way.append(key)
+                try:
+                    self._values[key] = self._make(fact, place)
+                except (Unreadable, NotApplicable) as failure:
+                    self._failures[key] = failure
+                    raise
+                finally:
+                    self._under_way.pop()
+            return self._values[key]
 
     def _home(self, fact: Fact, place: Subject) -> str:
         """Whose answers alone make the value: what is listed at a manager is made once for all that it manages."""

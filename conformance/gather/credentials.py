@@ -8,17 +8,20 @@ token file, and renews OIDC tokens over unverified TLS - which also spends the r
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import threading
+import time
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any, Final
 
 from conformance.gather.kubeconfig import Connection
@@ -32,6 +35,9 @@ __all__ = ["CredentialsRefused", "client_of", "expired", "prepare"]
 
 #: Where an exec plugin finds its own settings in the cluster's entry.
 _PLUGIN_SETTINGS: Final = "client.authentication.k8s.io/exec"
+#: Seconds that the output of an exec plugin may still come after its exit, and between two looks at whether it has exited.
+_AFTER_EXIT: Final = 0.5
+_LOOK: Final = 0.05
 #: The client keeps the files that it writes in a dictionary of the whole process, without a lock of its own.
 _LOADING: Final = threading.Lock()
 
@@ -203,10 +209,8 @@ def _run_plugin(plugin: Mapping[str, Any], connection: Connection, seconds: floa
         hint = f": {one_line(str(plugin['installHint']))}" if plugin.get("installHint") else ""
         raise CredentialsRefused(f"{what} cannot be started: {error.strerror}{hint}") from None
     try:
-        stdout, stderr = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        stdout, stderr = _output(process, seconds)
+    except TimeoutError:
         raise CredentialsRefused(
             f"{what} gave no credentials within {seconds:.0f} s: does it wait for a login?"
         ) from None
@@ -215,6 +219,42 @@ def _run_plugin(plugin: Mapping[str, Any], connection: Connection, seconds: floa
         said = one_line(lines[-1]) if lines else "no message"
         raise CredentialsRefused(f"{what} ended with {process.returncode}: {said}")
     return _status(stdout, version, what)
+
+
+def _output(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
+    """What a program prints on its two streams until it exits; it is killed where that takes longer.
+
+    A daemon that it leaves behind may keep the pipes open for good, in a session of its own: their end is not waited for.
+
+    :raises TimeoutError: it did not exit.
+    """
+    assert process.stdout is not None
+    assert process.stderr is not None
+    printed = {process.stdout.fileno(): b"", process.stderr.fileno(): b""}
+    exited, ends = False, time.monotonic() + seconds
+    with process.stdout, process.stderr, DefaultSelector() as selector:
+        for stream in printed:
+            selector.register(stream, EVENT_READ)
+        while not exited or selector.get_map():
+            if not exited and process.poll() is not None:
+                # What it printed itself is in the pipes by now; a child that prints for it has a moment left.
+                exited, ends = True, time.monotonic() + _AFTER_EXIT
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            for key, _ in selector.select(min(left, _LOOK)):
+                piece = os.read(key.fd, 65_536)
+                printed[key.fd] += piece
+                if not piece:
+                    selector.unregister(key.fd)
+    if not exited:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_AFTER_EXIT)
+        raise TimeoutError
+    stdout, stderr = printed.values()
+    return stdout, stderr
 
 
 def _command(command: str, connection: Connection) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from conformance.gather.homes import at_home
+
 __all__ = ["KnownHosts", "KnownKey", "fingerprint"]
 
 _MARKERS: Final = ("@cert-authority", "@revoked")
@@ -64,7 +66,7 @@ class KnownHosts:
         with self._lock:
             if path not in self._files:
                 try:
-                    text = path.expanduser().read_text(encoding="utf-8", errors="replace")
+                    text = at_home(path).read_text(encoding="utf-8", errors="replace")
                 except (FileNotFoundError, NotADirectoryError):
                     text = ""
                 lines = enumerate(text.splitlines(), 1)

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from conformance.gather.homes import at_home
 from conformance.gather.pem import InvalidPem, check_authority, check_pair, decoded
 from conformance.gather.wording import plain
 
@@ -31,13 +32,7 @@ _HELP: Final = "give --kubeconfig FILE or set KUBECONFIG"
 _PROXIES: Final = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 #: Fields that must be text: YAML reads an unquoted token of digits as a number.
 _TEXTS: Final = {
-    "cluster": (
-        "server",
-        "certificate-authority",
-        "certificate-authority-data",
-        "tls-server-name",
-        "proxy-url",
-    ),
+    "cluster": ("server", "certificate-authority", "certificate-authority-data", "tls-server-name", "proxy-url"),
     "user": (
         "client-certificate",
         "client-certificate-data",
@@ -140,14 +135,14 @@ def default_context_name(path: Path | None) -> str:
 def _files(kubeconfig: Path | None) -> tuple[Path, ...]:
     """The files to read, empty where only the service account of a pod is left."""
     if kubeconfig is not None:
-        return (kubeconfig.expanduser(),)
-    named = [Path(one).expanduser() for one in os.environ.get("KUBECONFIG", "").split(os.pathsep) if one]
+        return (at_home(kubeconfig),)
+    named = [at_home(one) for one in os.environ.get("KUBECONFIG", "").split(os.pathsep) if one]
     if named:
         there = tuple(one for one in named if one.exists())
         if not there:
             raise InvalidKubeconfigFile(f"KUBECONFIG names {', '.join(map(str, named))}: no such file")
         return there
-    usual = Path("~/.kube/config").expanduser()
+    usual = at_home("~/.kube/config")
     return (usual,) if usual.exists() else ()
 
 
@@ -295,6 +290,8 @@ def _user(entry: _Entry, name: str) -> dict[str, Any]:
             check_pair(certificate, key)
         except InvalidPem as error:
             raise InvalidKubeconfigFile(f"{at}: {error}") from None
+    if acts_as := [one for one in value if one == "as" or one.startswith("as-")]:
+        raise InvalidKubeconfigFile(f"{at}: {', '.join(acts_as)}: acting as somebody else is not supported")
     if "tokenFile" in value:
         _bytes(value["tokenFile"], f"{at}: tokenFile")
     for key_name in ("exec", "auth-provider"):

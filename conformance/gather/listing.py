@@ -167,7 +167,7 @@ def _checked(page: Any, what: str) -> tuple[list[Mapping[str, Any]], str]:
     """The objects of a page and the token of the next one."""
     # An empty list is `[]` or, from some servers, null; an answer without the field is something else.
     if isinstance(page, dict) and str(page.get("kind")).endswith("List") and "items" in page:
-        items, metadata = page["items"] or [], page.get("metadata") or {}
+        items, metadata = [] if page["items"] is None else page["items"], page.get("metadata") or {}
         if isinstance(items, list) and all(isinstance(item, dict) for item in items) and isinstance(metadata, dict):
             return items, str(metadata.get("continue") or "")
     raise Failed("undecodable", f"{what}: the answer is not a list of objects: is a proxy in between?")

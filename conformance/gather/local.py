@@ -19,7 +19,7 @@ from conformance.gather.jobs import Gathered, HostJob
 from conformance.gather.lifeline import Lifeline
 from conformance.gather.rehearsal import rehearsed, undeclared
 from conformance.gather.rounds import Rounds
-from conformance.gather.targets import InvalidSshSettings
+from conformance.gather.targets import InvalidSshSettings, refuse_password, shown
 
 __all__ = ["SCHEMES", "check_specification", "gather"]
 
@@ -39,14 +39,15 @@ def check_specification(connection: str) -> None:
 
     :raises InvalidSshSettings: it cannot.
     """
+    refuse_password(connection)
     scheme, _, rest = connection.partition("://")
     if scheme not in SCHEMES:
-        msg = f"{connection}: connections by {scheme!r} are not supported; use ssh, {', '.join(SCHEMES)}"
+        msg = f"{shown(connection)}: connections by {scheme!r} are not supported; use ssh, {', '.join(SCHEMES)}"
         raise InvalidSshSettings(msg)
     if scheme != "local":
         name = rest.partition("?")[0]
         if not name:
-            msg = f"{connection}: expected {scheme}://name"
+            msg = f"{shown(connection)}: expected {scheme}://name"
             raise InvalidSshSettings(msg)
 
 
@@ -153,13 +154,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End a program with everything that it started: `timeout` puts what it runs into a group of its own."""
     if process.returncode is not None:
         return  # its number may be somebody else's by now
-    groups = {process.pid}
+    # The shell first: else it goes on with the next read when the one that it waits for has ended.
+    _kill(process.pid)
+    groups = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             # pid (name) state parent group session …; the name may hold anything.
             _, _, group, session = stat.read_text(errors="replace").rpartition(")")[2].split()[:4]
             if int(session) == process.pid:
                 groups.add(int(group))
-    for group_id in groups:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group_id, signal.SIGKILL)
+    for group_id in groups - {process.pid}:
+        _kill(group_id)
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)

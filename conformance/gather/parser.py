@@ -84,8 +84,10 @@ class Reading:
             return Answer.failed("cut-off", message, seconds)
         if self.ended is None:
             return None
-        if self.rc != 0 and not self.errors_ended:
-            return None  # "no such file" may still be on its way: without it, absent and unreadable look the same
+        if not self.errors_ended:
+            # What decides may still be on its way, also where it ended with 0: "no such file", without which absent and
+            # unreadable look the same, or the hint of journalctl that this is not the whole journal.
+            return None
         if self.by_timeout:
             return Answer.failed(
                 "timed-out",

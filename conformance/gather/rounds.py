@@ -130,7 +130,10 @@ class Rounds:
                 self._settled[reading.read.key] = answer
         if broken is None and len(self._settled) + len(self._alone) == before:
             said = parser.noise.decode("utf-8", "backslashreplace").strip()[-300:]
-            broken = Problem("error", f"/bin/sh did not run there: {said or 'nothing was printed'}")
+            if any(one.ended is not None for one in parser.readings):
+                broken = Problem("error", "standard error does not arrive from there: what ran may have failed")
+            else:
+                broken = Problem("error", f"/bin/sh did not run there: {said or 'nothing was printed'}")
         if broken is not None:
             stopped = next(
                 (one.read.key for one in parser.readings if one.started is not None and one.ended is None), None
@@ -155,9 +158,12 @@ class Rounds:
         return {read.key: self._settled[read.key] for read in self._reads}
 
     def _interrupted(self, reading: Reading, now: float, broken: Problem | None) -> Answer | None:
-        """What became of a read that began and did not end, or None where it shall be tried again, alone."""
+        """What became of a read that began and has not arrived whole, or None where it shall be tried again, alone."""
         key, limit = reading.read.key, reading.read.timeout
         seconds = now - (reading.started or now)
+        if reading.ended is not None and broken is not None:
+            message = f"{broken.message} (before all that `{key}` said on standard error had arrived)"
+            return Answer.failed(broken.kind, message, reading.ended - (reading.started or now))
         if seconds >= limit - 0.5 or (broken is not None and broken.kind == "timed-out"):
             message = f"`{key}` did not end within {min(limit, seconds):.0f} s: run it there by hand to see why"
             return Answer.failed("timed-out", message, seconds)

@@ -28,6 +28,8 @@ __all__ = ["Ssh"]
 _CHUNK: Final = 65_536
 #: Seconds; the wait functions take no infinity.
 _LONGEST_WAIT: Final = 3600.0
+#: How often a connection to a jump host that was lost is made again.
+_AGAIN: Final = 3
 
 
 class Ssh:
@@ -42,6 +44,8 @@ class Ssh:
         self._keys = Keys()
         self._known = KnownHosts()
         self._jumps: dict[tuple[Target, ...], Future[Link]] = {}
+        #: How often each was lost and made again.
+        self._lost: dict[tuple[Target, ...], int] = {}
         self._lifeline = Lifeline(float("inf"))
         self._lock = threading.Lock()
         # Failures are answers here; paramiko would print them, with tracebacks, on standard error.
@@ -95,12 +99,16 @@ class Ssh:
     def _jump(self, jumps: tuple[Target, ...], lifeline: Lifeline) -> Link:
         """The connection to the last of these jump hosts, which all hosts behind it share.
 
-        The first host that needs it connects; one that comes meanwhile waits for the outcome.
+        The first host that needs it connects; one that comes meanwhile waits for the outcome. One that was lost is made
+        again for the hosts that come afterwards, a few times; one that could not be made at all is not.
         """
         with self._lock:
             future = self._jumps.get(jumps)
-            mine = future is None
-            if future is None:
+            again = future is not None and _is_lost(future) and self._lost.get(jumps, 0) < _AGAIN
+            mine = future is None or again
+            if again:
+                self._lost[jumps] = self._lost.get(jumps, 0) + 1
+            if future is None or again:
                 future = self._jumps[jumps] = Future()
         if mine:
             try:
@@ -127,6 +135,11 @@ class Ssh:
             verify=self._settings.verify_host_keys,
             through=through,
         )
+
+
+def _is_lost(future: Future[Link]) -> bool:
+    """Whether a connection was made, and has ended since."""
+    return future.done() and future.exception() is None and not future.result().transport.is_active()
 
 
 @dataclass(slots=True)
@@ -196,6 +209,9 @@ class _Session:
                 rounds.stderr(channel.recv_stderr(_CHUNK))
             patience = rounds.patience()
             if rounds.over or ended or patience <= 0.0 or self.lifeline.problem is not None:
+                # What has arrived may end reads before the one that floods; not in a loop, since it may be what floods.
+                if not rounds.parser.finished and (left := len(channel.in_stderr_buffer)):
+                    rounds.stderr(channel.recv_stderr(left))
                 return
             # Nobody tells when the other side takes more of the script; a script seldom fills its window.
             arrival.wait(min(patience, 0.02 if script else _LONGEST_WAIT))

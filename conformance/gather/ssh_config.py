@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import getpass
 import glob
 import os
 import re
@@ -12,11 +11,13 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import unquote
 
+from conformance.gather.homes import at_home, user_name
 from conformance.gather.jobs import SshSettings
-from conformance.gather.targets import InvalidSshSettings, Target, is_ssh
+from conformance.gather.targets import InvalidSshSettings, Target, is_ssh, refuse_password, shown
 
 __all__ = ["InvalidSshSettings", "Resolver", "Target", "address_of", "check_settings", "is_ssh"]
 
@@ -103,7 +104,7 @@ class Resolver:
             raise InvalidSshSettings(msg) from error
         settings = self._settings
         host = options.get("hostname", name)
-        user = user or options.get("user") or getpass.getuser()
+        user = user or options.get("user") or user_name()
         port = port or _port(options.get("port", "22"), name)
         alias = options.get("hostkeyalias")
         tokens = _tokens(name, host, port, user, alias)
@@ -146,36 +147,34 @@ class Resolver:
             _readable(self._settings.identity_file, "identity file")
             return (self._settings.identity_file,)
         said = [one for one in options.get("identityfile", []) if one.lower() != "none"]
-        return tuple(dict.fromkeys(Path(_expand(one.strip('"'), tokens)) for one in said))
+        return tuple(dict.fromkeys(_path(one.strip('"'), tokens) for one in said))
 
     def _known_hosts(self, options: Mapping[str, Any], tokens: Mapping[str, str]) -> tuple[Path, ...]:
         if self._settings.known_hosts is not None:
             return (self._settings.known_hosts,)
         said = f"{options.get('userknownhostsfile', _USER_KNOWN_HOSTS)} "
         said += options.get("globalknownhostsfile", _GLOBAL_KNOWN_HOSTS)
-        return tuple(Path(_expand(one, tokens)) for one in said.split() if one.lower() != "none")
+        return tuple(_path(one, tokens) for one in said.split() if one.lower() != "none")
 
 
 def _split(connection: str) -> tuple[str, str | None, int | None]:
     """Name, user and port of ``ssh://user@name:port`` or ``user@name:port``."""
+    refuse_password(connection)
     rest = connection.partition("://")[2] if "://" in connection else connection
     if "?" in rest or "/" in rest.rstrip("/"):
-        msg = f"{connection}: expected ssh://user@name:port, without a path or options"
+        msg = f"{shown(connection)}: expected ssh://user@name:port, without a path or options"
         raise InvalidSshSettings(msg)
     user, at, place = rest.rstrip("/").rpartition("@")
-    if ":" in user:
-        msg = f"ssh://…@{place}: a password in a host specification would end up in reports; use a key or an agent"
-        raise InvalidSshSettings(msg)
     found = re.fullmatch(r"\[([^\]]+)\](?::(\w+))?|([^:\[\]]+)(?::(\w+))?|([0-9a-fA-F:]*:[0-9a-fA-F:.]*)", place)
     if found is None or (at and not user):
-        msg = f"{connection}: expected ssh://user@name:port"
+        msg = f"{shown(connection)}: expected ssh://user@name:port"
         raise InvalidSshSettings(msg)
     name, port = found[1] or found[3] or found[5], found[2] or found[4]
-    return unquote(name), unquote(user) or None, _port(port, connection) if port else None
+    return unquote(name), unquote(user) or None, _port(port, shown(connection)) if port else None
 
 
 def _port(text: str, of: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) < 65536:
         msg = f"{of}: {text!r} is not a port"
         raise InvalidSshSettings(msg)
     return int(text)
@@ -187,7 +186,7 @@ def _yes(options: Mapping[str, Any], key: str) -> bool:
 
 def _seconds(options: Mapping[str, Any], default: float) -> float:
     said = str(options.get("connecttimeout", ""))
-    return float(said) if said.isdigit() and int(said) > 0 else default
+    return float(said) if said.isascii() and said.isdecimal() and int(said) > 0 else default
 
 
 def _agent(options: Mapping[str, Any], tokens: Mapping[str, str]) -> str | None:
@@ -204,7 +203,7 @@ def _agent(options: Mapping[str, Any], tokens: Mapping[str, str]) -> str | None:
 def _tokens(name: str, host: str, port: int, user: str, alias: str | None) -> dict[str, str]:
     return {
         "%": "%",
-        "d": str(Path.home()),
+        "d": os.path.expanduser("~"),
         "h": host,
         "i": str(os.getuid()),
         "k": alias or name,
@@ -213,7 +212,7 @@ def _tokens(name: str, host: str, port: int, user: str, alias: str | None) -> di
         "n": name,
         "p": str(port),
         "r": user,
-        "u": getpass.getuser(),
+        "u": user_name(),
     }
 
 
@@ -225,9 +224,17 @@ def _expand(text: str, tokens: Mapping[str, str]) -> str:
     return os.path.expanduser(text)
 
 
+def _path(text: str, tokens: Mapping[str, str]) -> Path:
+    path = _expand(text, tokens)
+    if re.match("~[^/]", path):
+        msg = f"the ssh configuration names {path}: there is no user {path[1:].partition('/')[0]} on this machine"
+        raise InvalidSshSettings(msg)
+    return Path(path)
+
+
 def _readable(path: Path, what: str) -> None:
     try:
-        with path.expanduser().open("rb"):
+        with at_home(path).open("rb"):
             pass
     except OSError as error:
         msg = f"the {what} {path} cannot be read: {error.strerror}"
@@ -236,8 +243,12 @@ def _readable(path: Path, what: str) -> None:
 
 def _parsed(path: Path | None) -> Any:
     """The given configuration; without one those that ssh reads, where they are there."""
+    import paramiko.config
     from paramiko.config import SSHConfig
     from paramiko.ssh_exception import ConfigParseError
+
+    # It looks up the name of the login user for each HostName, and gives up where there is none.
+    paramiko.config.getpass = SimpleNamespace(getuser=user_name)  # type: ignore[attr-defined]
 
     class Config(SSHConfig):
         # Expanded here instead: paramiko asks the DNS for this machine's name once for every identity file.
@@ -252,9 +263,9 @@ def _parsed(path: Path | None) -> Any:
     lines: list[str] = []
     if path is not None:
         _readable(path, "ssh configuration")
-        lines += _lines(path.expanduser())
+        lines += _lines(at_home(path))
     else:
-        for usual in (Path("~/.ssh/config").expanduser(), _SYSTEM_CONFIG):
+        for usual in (at_home("~/.ssh/config"), _SYSTEM_CONFIG):
             if usual.exists():
                 lines += ["Host *", *_lines(usual)]
     try:
@@ -264,10 +275,12 @@ def _parsed(path: Path | None) -> Any:
         raise InvalidSshSettings(msg) from error
 
 
-def _lines(path: Path, depth: int = 0) -> list[str]:
+def _lines(path: Path, depth: int = 0, within: str = "") -> list[str]:
     """The lines of a configuration with its includes in place, which paramiko would leave out without a word.
 
     After an included file the block in which it stood goes on.
+
+    :param within: the criteria of the blocks in which the file is included, which all blocks of it are subject to.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -275,16 +288,26 @@ def _lines(path: Path, depth: int = 0) -> list[str]:
         msg = f"the ssh configuration {path} cannot be read: {error.strerror}"
         raise InvalidSshSettings(msg) from error
     lines: list[str] = []
-    block = "Host *"
-    base = Path("/etc/ssh") if path.is_relative_to("/etc/ssh") else Path("~/.ssh").expanduser()
+    block = f"Match {within}" if within else "Host *"
+    inner = within
+    base = Path("/etc/ssh") if path.is_relative_to("/etc/ssh") else at_home("~/.ssh")
     for line in text.splitlines():
         key, _, value = line.strip().replace("=", " ", 1).partition(" ")
         if key.lower() in {"host", "match"}:
-            block = line
-        if key.lower() != "include":
+            inner = f"{within} {_criteria(key.lower(), value.strip())}".strip()
+            block = f"Match {inner}" if within else line
+            lines.append(block)
+        elif key.lower() != "include":
             lines.append(line)
-            continue
-        for pattern in value.split() if depth < _DEPTH else []:
-            for found in sorted(glob.glob(str(base / Path(pattern.strip('"')).expanduser()))):
-                lines += [*_lines(Path(found), depth + 1), block]
+        else:
+            for pattern in value.split() if depth < _DEPTH else []:
+                for found in sorted(glob.glob(str(base / at_home(pattern.strip('"'))))):
+                    lines += [*_lines(Path(found), depth + 1, inner), block]
     return lines
+
+
+def _criteria(key: str, value: str) -> str:
+    """What a block applies to, as criteria of a Match that may stand beside others; empty where that is everything."""
+    if value.lower() in {"*", "all"}:
+        return ""
+    return value if key == "match" else f"originalhost {','.join(value.split())}"

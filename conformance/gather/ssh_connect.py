@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
-import subprocess
-import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
 from conformance.gather.known_hosts import KnownHosts, KnownKey, fingerprint
 from conformance.gather.lifeline import Failed, Lifeline
+from conformance.gather.ssh_agent import AgentFailed
 from conformance.gather.ssh_keys import Offer
+from conformance.gather.ssh_proxy import Proxy
 from conformance.gather.ssh_transport import Transport
 from conformance.gather.targets import Target
 
@@ -26,7 +25,6 @@ __all__ = ["Link", "log_in"]
 
 #: Seconds to wait for a login beyond the time to connect: PAM may ask a directory server.
 _LOGIN_TIMEOUT: Final = 30.0
-_KEEPALIVE: Final = 15
 #: Host key types and the algorithms that prove possession of such a key, the preferred one first.
 _ALGORITHMS: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
@@ -67,11 +65,11 @@ def log_in(
     :param through: the connection to the jump host before it.
     :raises Failed: it could not be done.
     """
-    proxy: _Proxy | None = None
+    proxy: Proxy | None = None
     if through is not None:
         sock: Any = _forwarded(target, through)
     elif target.proxy_command is not None:
-        proxy = _Proxy(target.proxy_command, lifeline)
+        proxy = Proxy(target.proxy_command, lifeline)
         sock = proxy.sock
     else:
         sock = _connected(target, lifeline)
@@ -82,7 +80,6 @@ def log_in(
     link = Link(target, transport)
     lifeline.hold(link.close)
     transport.banner_timeout = transport.handshake_timeout = target.connect_timeout
-    transport.auth_timeout = target.connect_timeout + _LOGIN_TIMEOUT
     transport.channel_timeout = target.connect_timeout
     facts = _known(target, known)
     _prefer(transport, facts)
@@ -154,40 +151,7 @@ def _forwarded(target: Target, through: Link) -> paramiko.Channel:
         raise Failed("unreachable", message) from error
 
 
-class _Proxy:
-    """A running ProxyCommand. It gets a real socket, so that nobody has to poll its pipes."""
-
-    def __init__(self, line: str, lifeline: Lifeline) -> None:
-        self.line = line
-        self.sock, theirs = socket.socketpair()
-        # Whatever it says must neither block it nor show up between our own output.
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the connection
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - ssh too gives it to a shell
-                ["/bin/sh", "-c", f"exec {line}"],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=self._errors.fileno(),
-                start_new_session=True,
-            )
-        lifeline.hold(self.close)
-
-    def said(self) -> str:
-        """The last line of its errors."""
-        self._errors.seek(0)
-        lines = self._errors.read(65536).decode("utf-8", "backslashreplace").strip().splitlines()
-        return lines[-1][:200] if lines else "it said nothing"
-
-    def close(self) -> None:
-        """End it with everything it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self.sock.close()
-        self._errors.close()
-
-
-def _shake_hands(link: Link, proxy: _Proxy | None) -> None:
+def _shake_hands(link: Link, proxy: Proxy | None) -> None:
     target, transport = link.target, link.transport
     started = time.monotonic()
     error: BaseException | None = None
@@ -204,7 +168,7 @@ def _shake_hands(link: Link, proxy: _Proxy | None) -> None:
         raise Failed(*_no_handshake(link, proxy, str(error or ""), late=late)) from error
 
 
-def _no_handshake(link: Link, proxy: _Proxy | None, said: str, *, late: bool) -> tuple[str, str]:
+def _no_handshake(link: Link, proxy: Proxy | None, said: str, *, late: bool) -> tuple[str, str]:
     """Kind and message for a connection on which SSH did not come about.
 
     :param said: what paramiko makes of it.
@@ -219,7 +183,7 @@ def _no_handshake(link: Link, proxy: _Proxy | None, said: str, *, late: bool) ->
     if spoke:
         return "unreachable", f"{target.where} broke off the key exchange: {said or 'it hung up'}"
     if proxy is not None:
-        message = f"{target.where}: the ProxyCommand `{proxy.line}` gave no SSH server: {proxy.said()}"
+        message = f"{target.where}: the ProxyCommand `{proxy.program} …` gave no SSH server: {proxy.said()}"
         return ("timed-out" if late else "unreachable"), message
     if late:
         return "timed-out", (
@@ -314,7 +278,7 @@ def _authenticate(link: Link, offers: Sequence[Offer]) -> None:
     for offer in offers:
         tried.append(offer.label)
         try:
-            further = transport.auth_publickey(target.user, offer.key)
+            further = _attempt(target, transport, offer)
         except paramiko.BadAuthenticationType as error:
             message = f"{target.where} lets nobody log in with a key, only with: {', '.join(error.allowed_types)}"
             raise Failed("refused", message) from error
@@ -322,6 +286,8 @@ def _authenticate(link: Link, offers: Sequence[Offer]) -> None:
             if transport.is_active() and "timeout" not in str(error).lower():
                 continue
             raise Failed(*_no_login(target, error, tried, transport)) from error
+        except AgentFailed as error:
+            raise Failed("refused", f"cannot log in to {target.where} as {target.user}: {error}") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Failed(*_no_login(target, error, tried, transport)) from error
         if further:
@@ -333,6 +299,19 @@ def _authenticate(link: Link, offers: Sequence[Offer]) -> None:
         f"{target.where} refuses {target.user} with the keys offered ({', '.join(tried)}): "
         "is the public key in the authorized_keys of that user?",
     )
+
+
+def _attempt(target: Target, transport: paramiko.Transport, offer: Offer) -> list[str]:
+    """Offer one key, with paramiko's outcome; the wait for the agent's turn is no time of the host's."""
+    answered = threading.Event()
+    transport.auth_publickey(target.user, offer.key, answered)
+    until = time.monotonic() + target.connect_timeout + _LOGIN_TIMEOUT
+    while transport.is_active() and time.monotonic() < until + offer.waited(transport) and not answered.wait(0.1):
+        pass
+    handler = transport.auth_handler
+    assert handler is not None
+    transport.auth_timeout = 0.0  # it has been waited for
+    return handler.wait_for_response(answered)
 
 
 def _no_login(target: Target, error: BaseException, tried: list[str], transport: paramiko.Transport) -> tuple[str, str]:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
-from typing import Any, Final
+from threading import Lock, Thread
+from typing import Final
 
 import paramiko
-from paramiko.agent import AgentSSH
+from paramiko.agent import AgentKey
 
+from conformance.gather.homes import at_home
+from conformance.gather.ssh_agent import Agent, AgentFailed
 from conformance.gather.targets import InvalidSshSettings, Target
 
 __all__ = ["Keys", "Offer"]
 
 #: What ssh too tries where nothing else is said.
 _USUAL: Final = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
-_AGENT_TIMEOUT: Final = 10.0
 _MAGIC: Final = b"openssh-key-v1\0"
 
 
@@ -30,6 +30,11 @@ class Offer:
 
     label: str
     key: paramiko.PKey
+
+    def waited(self, thread: Thread) -> float:
+        """Seconds that this connection, a thread of paramiko's, has waited for its turn with the agent."""
+        agent = self.key.agent if isinstance(self.key, AgentKey) else None
+        return agent.waited(thread) if isinstance(agent, Agent) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +51,15 @@ class Keys:
 
     def __init__(self) -> None:
         self._files: dict[Path, _File] = {}
-        self._agents: dict[str, _Agent | None] = {}
+        #: Address -> the agent, or why there is none.
+        self._agents: dict[str, Agent | str] = {}
         self._lock = Lock()
 
     def close(self) -> None:
         """Close the connections to agents."""
         with self._lock:
             for agent in self._agents.values():
-                if agent is not None:
+                if isinstance(agent, Agent):
                     agent.close()
             self._agents.clear()
 
@@ -64,7 +70,7 @@ class Keys:
         """
         with self._lock:
             agent = self._agent(target.agent) if target.agent else []
-            named = target.identity_files or tuple(Path(usual).expanduser() for usual in _USUAL)
+            named = target.identity_files or tuple(at_home(usual) for usual in _USUAL)
             offers: list[Offer] = []
             troubles: list[str] = []
             for path in named:
@@ -84,48 +90,29 @@ class Keys:
         ):
             raise InvalidSshSettings(f"{target.name}: {'; '.join(troubles)}")
         if not offers:
-            msg = f"{target.name}: there is no key to log in with; name one (--ssh-identity-file) or start an agent"
-            raise InvalidSshSettings(msg)
+            agent_trouble = self._agents.get(target.agent or "")
+            trouble = f" ({agent_trouble})" if isinstance(agent_trouble, str) and agent_trouble else ""
+            raise InvalidSshSettings(
+                f"{target.name}: there is no key to log in with{trouble}; name one (--ssh-identity-file) or start an agent"
+            )
         return offers
 
     def _file(self, path: Path) -> _File:
         if path not in self._files:
-            self._files[path] = _load(path.expanduser())
+            self._files[path] = _load(at_home(path))
         return self._files[path]
 
     def _agent(self, address: str) -> list[paramiko.PKey]:
         """The keys of an agent; none where nobody answers, as ssh has it."""
         if address not in self._agents:
             try:
-                self._agents[address] = _Agent(address)
+                self._agents[address] = Agent(address)
+            except AgentFailed as error:
+                self._agents[address] = str(error)
             except (OSError, paramiko.SSHException):
-                self._agents[address] = None
+                self._agents[address] = ""
         agent = self._agents[address]
-        return list(agent.get_keys()) if agent is not None else []
-
-
-class _Agent(AgentSSH):
-    """An agent on a socket of its own choice; paramiko's knows SSH_AUTH_SOCK only. Signs for one thread at a time."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__()
-        self._turn = Lock()
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(_AGENT_TIMEOUT)
-        try:
-            connection.connect(address)
-            self._connect(connection)  # type: ignore[attr-defined]
-        except BaseException:
-            connection.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._close()  # type: ignore[attr-defined]
-
-    def _send_message(self, msg: Any) -> Any:
-        with self._turn:
-            return super()._send_message(msg)  # type: ignore[misc]
+        return list(agent.get_keys()) if isinstance(agent, Agent) else []
 
 
 def _comment(key: paramiko.PKey) -> str:

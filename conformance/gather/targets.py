@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
-__all__ = ["SSH_SCHEMES", "InvalidSshSettings", "Target", "is_ssh"]
+__all__ = ["SSH_SCHEMES", "InvalidSshSettings", "Target", "is_ssh", "refuse_password", "shown"]
 
 #: The schemes of testinfra that mean a connection by SSH; all are made in the same way here.
 SSH_SCHEMES: Final = frozenset({"ssh", "paramiko", "safe-ssh"})
@@ -48,3 +49,21 @@ class Target:
 def is_ssh(connection: str) -> bool:
     """Whether a host specification means SSH; one without a scheme does."""
     return "://" not in connection or connection.partition("://")[0] in SSH_SCHEMES
+
+
+def shown(connection: str) -> str:
+    """A host specification for messages, without what stands before its name: that may hold a password."""
+    before, at, place = connection.rpartition("@")
+    scheme = f"{before.partition('://')[0]}://" if "://" in before else ""
+    return f"{scheme}…@{place}" if at else connection
+
+
+def refuse_password(connection: str) -> None:
+    """Whether a host specification holds no password, whatever else may be wrong with it.
+
+    :raises InvalidSshSettings: it does.
+    """
+    user = connection.partition("://")[2 if "://" in connection else 0].rpartition("@")[0]
+    if ":" in unquote(user):
+        msg = f"{shown(connection)}: a password in a host specification would end up in reports; use a key or an agent"
+        raise InvalidSshSettings(msg)

@@ -14,7 +14,13 @@ _SECRET: Final = re.compile(
     r"|(?<=://)[^/\s@]+@"  # user and password of a URL
     r"|-----BEGIN[^\n]*PRIVATE KEY.*"
     # Random text, perhaps a token: names in Kubernetes have no capitals, and are no long run of hexadecimal digits.
-    r"|\b(?=[\w+=~-]*[A-Z])(?=[\w+=~-]*[a-z])(?=[\w+=~-]*\d)[\w+=~-]{32,}"
+    # Looked at from its begin only: at each of its hyphens, a long text would take the square of its length.
+    r"|(?<![\w+=~-])(?=[\w+=~-]*[A-Z])(?=[\w+=~-]*[a-z])(?=[\w+=~-]*\d)[\w+=~-]{32,}"
+    # A secret access key of AWS, which may hold slashes; a path begins with one.
+    r"|(?<![a-zA-Z0-9/+])(?=[a-zA-Z0-9/+]*[A-Z])(?=[a-zA-Z0-9/+]*[a-z])(?=[a-zA-Z0-9/+]*\d)"
+    r"[a-zA-Z0-9+][a-zA-Z0-9/+]{39}(?![a-zA-Z0-9/+=])"
+    # A bootstrap token, as kubeadm makes them.
+    r"|(?<![\w.-])(?=[a-z0-9.]*\d)[a-z0-9]{6}\.[a-z0-9]{16}(?![\w.-])"
     r"|\b[0-9a-f]{32,}\b",
     re.DOTALL,
 )

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from conformance.answers import Answer, Unreadable
 from conformance.reads.clusters import Listing, Step
-from conformance.reads.hosts import InvalidRead, last_line
+from conformance.reads.hosts import InvalidRead
 from conformance.reads.pods import check_choice, chosen_in_words
+from conformance.reads.refusals import last_line
 
 __all__ = ["ExecAnswer", "ExecAnswers", "PodExec", "pod_exec"]
 

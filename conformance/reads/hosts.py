@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from conformance.answers import Answer, Unreadable
+from conformance.reads.refusals import last_line, refusal, says_absent
 
 __all__ = [
     "Command",
@@ -29,7 +30,8 @@ __all__ = [
 DEFAULT_TIMEOUT: Final = 10.0
 DEFAULT_LIMIT: Final = 1_048_576
 
-_ABSENT: Final = re.compile(r"(No such file or directory|Not a directory)\s*$", re.MULTILINE)
+#: What the script of `Files` ends with where `ls` does not find the directory, or cannot be run.
+_NO_DIRECTORY: Final = 3
 _PATTERN: Final = re.compile(r"([\w.*?\[\]@:+-]+/)?[\w.*?\[\]@:+-]+")
 _PLACEHOLDER: Final = re.compile(r"\{\{([a-z0-9]+(?:-[a-z0-9]+)*)\}\}")
 #: What stands for the other hosts of the cluster where a read is made among them.
@@ -217,7 +219,7 @@ class File(HostRead):
         got = answer.require()
         if got["rc"] == 0:
             return got["stdout"]
-        if _ABSENT.search(got["stderr"]):
+        if says_absent(got["rc"], got["stderr"], "cat", self.path):
             return None
         raise Unreadable(refusal(self.key, got), read=self.key)
 
@@ -261,7 +263,7 @@ class Files(HostRead):
             'if [ -d "$d" ] && ! { [ -r "$d" ] && [ -x "$d" ]; }; then echo "$d: Permission denied" >&2; exit 4; fi'
         )
         return (
-            f"ls -d -- {where}/. >/dev/null || exit 3\n"
+            f"ls -d -- {where}/. >/dev/null || exit {_NO_DIRECTORY}\n"
             f"cd -- {where} || exit 4\n"
             f"for d in {' '.join(['.', *folders])}; do {may_list}; done\n"
             f"for f in {' '.join(self.patterns)}; do\n"
@@ -278,7 +280,7 @@ class Files(HostRead):
 
     def extract(self, answer: Answer) -> Any:
         got = answer.require()
-        if got["rc"] == 3 and _ABSENT.search(got["stderr"]):
+        if got["rc"] == _NO_DIRECTORY and says_absent(got["rc"], got["stderr"], "ls", f"{self.directory}/."):
             return {}
         if got["rc"] != 0:
             raise Unreadable(refusal(self.key, got), read=self.key)
@@ -287,27 +289,6 @@ class Files(HostRead):
             paths = ", ".join(f"{self.directory}/{name}" for name in bad)
             raise Unreadable(f"cannot read {paths}: {last_line(got['stderr'])}", read=self.key)
         return {f"{self.directory}/{name}": one["text"] for name, one in got["files"].items()}
-
-
-def last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no message"
-
-
-def refusal(key: str, got: Mapping[str, Any]) -> str:
-    """Why a command gave no answer, for a person."""
-    said = last_line(got["stderr"])
-    if got["rc"] == 127:
-        return f"`{key}` cannot be run: {said}"
-    if got.get("as") == "user":
-        return f"`{key.removeprefix('sudo ')}` needs root, which the login user is not: give --sudo (it said: {said})"
-    if key.startswith("sudo ") and ("password is required" in said or "terminal is required" in said):
-        return f"`{key}` needs a password: add the rules that --plan=sudoers prints, or leave the hazard out"
-    if key.startswith("sudo ") and "not allowed" in said:
-        return f"`{key}` is not allowed by sudo: add the rules that --plan=sudoers prints"
-    if "ermission denied" in said and not key.startswith("sudo "):
-        return f"`{key}` is refused ({said}): log in as a user who may read it"
-    return f"`{key}` ended with {got['rc']}: {said}"
 
 
 def command(line: str, *, ok: tuple[int, ...] = (0,), sudo: bool = False, **bounds: Any) -> Command:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from conformance.answers import Answer, Unreadable
-from conformance.reads.hosts import HostRead, InvalidRead, last_line, refusal
+from conformance.reads.hosts import HostRead, InvalidRead
+from conformance.reads.refusals import last_line, refusal, says_nothing
 
 __all__ = ["Filtered", "Journal", "filtered", "journal"]
 
@@ -40,7 +41,8 @@ class Filtered(HostRead):
     ignore_case: bool = False
     #: Exit statuses of the program that count as an answer.
     ok: tuple[int, ...] = (0,)
-    #: What it says on standard error where its exit status is no answer, and yet nothing is wrong.
+    #: What it says on standard error where its exit status is no answer, and yet nothing is wrong: a line of its own, or
+    #: what follows its name; that a file does not exist, of a path among its arguments.
     nothing: str = ""
     #: Where not, the fact receives the `Unreadable` instead of its being raised: for lines that only make certain what
     #: something else decides, or that decide together with other reads.
@@ -79,9 +81,10 @@ class Filtered(HostRead):
 
     def _lines(self, answer: Answer) -> list[str]:
         got = _required(self.key, answer)
-        if got["source_rc"] in self.ok or (self.nothing and self.nothing in got["stderr"]):
+        rc = got["source_rc"]
+        if rc in self.ok or says_nothing(rc, got["stderr"], self.words or (), self.nothing):
             return _split(got["stdout"])
-        raise Unreadable(refusal(f"sudo {self.line}", {**got, "rc": got["source_rc"]}), read=self.key)
+        raise Unreadable(refusal(f"sudo {self.line}", {**got, "rc": rc}), read=self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +273,7 @@ def filtered(
 ) -> Filtered:
     """Declare the lines that match a pattern of what a program prints that needs root; see `Filtered`.
 
-    :param nothing: what the program says on standard error where it found nothing and ends with an error.
+    :param nothing: what the program itself says on standard error where it found nothing and ends with an error.
     :param required: as in `journal`.
     """
     return Filtered(line, matching, lines, ignore_case, ok, nothing, required, **bounds)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from conformance.answers import Answer, Problem, Unreadable
@@ -20,6 +21,7 @@ from conformance.gather.hosts import gather_hosts
 from conformance.gather.jobs import Gathered, HostJob, Run, SshSettings
 from conformance.gather.ssh_config import InvalidSshSettings, check_settings
 from conformance.reads import HostRead, command, file, files
+from tests.lab.agent import FakeAgent
 from tests.lab.hosts import Lab
 from tests.lab.tools import require
 from tests.lab.unprivileged import OwnSshd
@@ -266,6 +268,26 @@ class TestWays:
             assert got.notes["jump_hosts"] == [f"{own_sshd.user}@127.0.0.1:{own_sshd.ports['jump']}"]
         assert own_sshd.log("jump").count("Accepted publickey") == before + 1
 
+    def test_hosts_after_a_jump_host_that_was_lost_have_another_connection(self) -> None:
+        # Not those of a jump host that drops every connection: each host costs a login there.
+        with OwnSshd(jump=True) as sshd:
+
+            def drop(subject: str, trouble: str | None) -> None:
+                found = subprocess.run(["pgrep", "-P", str(sshd.pid("jump"))], capture_output=True, text=True)
+                for pid in found.stdout.split():
+                    os.kill(int(pid), signal.SIGKILL)
+                time.sleep(0.5)
+
+            jobs = [HostJob(f"h{number}", "ssh://behind", READS) for number in range(6)]
+            got = gather_hosts(jobs, settings(sshd, parallel=1), drop)
+            logins = sshd.log("jump").count("Accepted publickey")
+        for number in range(4):
+            check_reads(got[f"h{number}"])
+        for number in (4, 5):
+            found = problem(got[f"h{number}"])
+            assert (found.kind, found.message.endswith("(jump) was lost")) == ("unreachable", True)
+        assert logins == 4
+
     def test_proxy_command(self, own_sshd: OwnSshd, tmp_path: Path) -> None:
         config = tmp_path / "config"
         proxy = f"ssh -F {own_sshd.ssh_config} -W %h:%p jump"
@@ -277,7 +299,27 @@ class TestWays:
         check_reads(got["own"])
         found = problem(got["broken"])
         assert found.kind == "unreachable"
-        assert found.message.endswith("gave no SSH server: the proxy is gone")
+        assert found.message.endswith("the ProxyCommand `sh …` gave no SSH server: the proxy is gone")
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            ("-H http://ops:geheim@proxy:3128", "407 for http://ops:geheim@proxy:3128"),
+            ("--proxy-auth ops:geheim --proxy proxy:3128", "login ops/geheim is wrong"),
+            ("--proxy 'http://ops:geh/eim@proxy'", "proxy: no login with geh/eim"),
+        ],
+    )
+    def test_a_password_of_a_proxy_command_is_not_repeated(
+        self, own_sshd: OwnSshd, tmp_path: Path, words: str, said: str
+    ) -> None:
+        config, program = tmp_path / "config", tmp_path / "connect"
+        program.write_text(f"#!/bin/sh\necho '{said}' >&2; exit 1\n")
+        program.chmod(0o755)
+        config.write_text(f"Host broken\n ProxyCommand {program} {words} %h %p\n" + own_sshd.ssh_config.read_text())
+        message = problem(gather(own_sshd, ["broken"], config=config)["broken"]).message
+        assert f"ProxyCommand `{program} …` gave no SSH server" in message
+        assert "eim" not in message
+        assert "[…]" in message
 
     def test_agent(self, own_sshd: OwnSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         config = tmp_path / "config"
@@ -303,6 +345,48 @@ class TestWays:
             config.write_text(f"IdentityAgent {address}\n" + config.read_text())
             check_reads(gather(own_sshd, ["own"], config=config)["own"])
         assert not hidden.exists()
+
+    def test_agent_that_answers_late(
+        self, own_sshd: OwnSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_keys: Path
+    ) -> None:
+        monkeypatch.setattr("conformance.gather.ssh_agent._TIMEOUT", 1.0)
+        key = paramiko.Ed25519Key.from_private_key_file(str(own_sshd.identity))
+        fake = FakeAgent(tmp_path / "agent", key, lambda number: time.sleep(1.5 if number == 1 else 0.0))
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(fake.address))
+        other = f"{own_sshd.user}@own"
+        try:
+            got = gather(own_sshd, ["own", other], config=without_keys, parallel=1)
+        finally:
+            fake.close()
+        found = problem(got["own"])
+        assert found.kind == "refused"
+        assert found.message.endswith(f"the ssh agent at {fake.address} did not answer within 1 s")
+        check_reads(got[other])
+
+    def test_agent_that_many_hosts_wait_for(
+        self, own_sshd: OwnSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_keys: Path
+    ) -> None:
+        monkeypatch.setattr("conformance.gather.ssh_connect._LOGIN_TIMEOUT", 0.0)
+        key = paramiko.Ed25519Key.from_private_key_file(str(own_sshd.identity))
+        fake = FakeAgent(tmp_path / "agent", key, lambda _: time.sleep(0.8))
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(fake.address))
+        names = [f"own{number}" for number in range(5)]
+        without_keys.write_text(without_keys.read_text().replace("Host own", f"Host own {' '.join(names)}", 1))
+        try:
+            got = gather(own_sshd, names, config=without_keys, connect_timeout=2.0)
+        finally:
+            fake.close()
+        for one in got.values():
+            check_reads(one)
+
+    @pytest.fixture
+    def without_keys(self, own_sshd: OwnSshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """The ssh configuration of `own` without a key file."""
+        config = tmp_path / "config"
+        text = own_sshd.ssh_config.read_text()
+        config.write_text(text.replace(f"IdentityFile {own_sshd.identity}", "").replace("IdentitiesOnly yes", ""))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        return config
 
     @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
     def test_kinds_of_keys(self, own_sshd: OwnSshd, tmp_path: Path, kind: str) -> None:

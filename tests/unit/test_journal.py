@@ -222,6 +222,34 @@ def test_how_the_program_ended_is_kept(shell, tmp_path, timeout):
             read.extract(answers[read.key])
 
 
+@pytest.mark.parametrize(
+    ("rc", "stderr", "empty"),
+    [
+        (1, "/usr/bin/cat: /x/a: No such file or directory\n", True),
+        (1, "cat: can't open '/x/a': No such file or directory\n", True),
+        (1, "cat: /x/a: No such file or directory\ncat: /x/b: Permission denied\n", False),
+        (1, "cat: /x/c: No such file or directory\n", False),
+        (1, "sudo: unable to open /x/a: No such file or directory\n", False),
+        (127, "timeout: failed to run command 'sudo': No such file or directory\n", False),
+        (127, "cat: /x/a: No such file or directory\n", False),
+    ],
+)
+def test_no_such_file_is_an_answer_only_from_the_program_and_of_its_file(rc, stderr, empty):
+    read = filtered("/usr/bin/cat /x/a /x/b", matching="x", nothing="No such file or directory", required=False)
+    given = read.extract(got(read, rc=rc, stderr=stderr, run_as="sudo"))
+    assert (given == []) is empty
+    assert isinstance(given, Unreadable) is not empty
+
+
+def test_what_a_program_says_where_it_found_nothing():
+    read = filtered("/sbin/ausearch -m avc", matching="x", nothing="<no matches>")
+    for said in ("<no matches>\n", "ausearch: <no matches>\n"):
+        assert read.extract(got(read, rc=1, stderr=said)) == []
+    for rc, said in ((127, "<no matches>\n"), (1, "sudo: <no matches>\n"), (1, "")):
+        with pytest.raises(Unreadable):
+            read.extract(got(read, rc=rc, stderr=said))
+
+
 def test_ignoring_case(shell, tmp_path):
     (tmp_path / "log").write_text(LOG, encoding="utf-8")
     read = filtered(f"/usr/bin/cat {tmp_path}/log", matching="pleg IS not", ignore_case=True)

@@ -112,7 +112,8 @@ def test_what_needs_root_and_has_it_not(stderr, more, said):
     [
         "cat: /etc/x: No such file or directory",
         "cat: can't open '/etc/x': No such file or directory",
-        "cat: /etc/x/y: Not a directory\n",
+        "cat: /etc/x: Not a directory\n",
+        "/usr/bin/cat: /etc/x: No such file or directory\n",
         "warning: something\ncat: /etc/x: No such file or directory\n",
     ],
 )
@@ -129,6 +130,9 @@ def test_a_file_that_certainly_is_not_there(stderr):
         "",
         "cat: /etc/x: Stale file handle",
         "No such file or directory: perhaps",
+        "cat: /etc/y: No such file or directory",
+        "sudo: unable to open /etc/x: No such file or directory",
+        "sh: 1: /etc/x: No such file or directory",
     ],
 )
 def test_a_file_that_may_be_there(stderr):
@@ -137,6 +141,29 @@ def test_a_file_that_may_be_there(stderr):
     with pytest.raises(Unreadable):
         file("/etc/x").extract(Answer.failed("cut-off", "too long"))
     assert file("/etc/x").extract(got("", rc=0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("rc", "stderr"),
+    [
+        (127, "timeout: failed to run command 'sudo': No such file or directory"),
+        (127, "/bin/sh: line 1: /usr/bin/cat: No such file or directory"),
+        (126, "/bin/sh: /usr/bin/cat: /lib/ld-linux.so.2: bad ELF interpreter: No such file or directory"),
+        (127, "cat: error while loading shared libraries: libc.so.6: cannot open: No such file or directory"),
+        (127, "cat: /etc/x: No such file or directory"),
+    ],
+)
+def test_a_program_that_cannot_be_run_says_nothing_of_the_file(rc, stderr):
+    with pytest.raises(Unreadable):
+        file("/etc/x", sudo=True).extract(got(rc=rc, stderr=stderr))
+
+
+def test_a_directory_is_not_absent_because_ls_cannot_be_run():
+    said = "ls: error while loading shared libraries: libselinux.so.1: cannot open: No such file or directory"
+    with pytest.raises(Unreadable):
+        files("/etc/d").extract(got(rc=3, stderr=said, files={}))
+    for said in ("ls: cannot access '/etc/d/.': No such file or directory", "ls: /etc/d/.: Not a directory"):
+        assert files("/etc/d").extract(got(rc=3, stderr=said, files={})) == {}
 
 
 def run(read, nonce="feedbeef"):

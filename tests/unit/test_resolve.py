@@ -1,5 +1,9 @@
 """Resolving facts: from names to reads through every layer, and from answers to values - or to why there is none."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 
 from conformance.answers import PROBLEMS, Answer, NotApplicable, Unreadable
@@ -256,6 +260,24 @@ def test_a_fact_may_rule_its_subject_out():
     for _ in range(2):
         with pytest.raises(NotApplicable, match="not here"):
             held.value(picky, INVENTORY["cp-1"])
+
+
+def test_a_fact_that_another_thread_is_making_is_no_circle():
+    begun, made = Event(), []
+
+    @host_fact("ask")
+    def slow(output):
+        begun.set()
+        made.append(output)
+        time.sleep(0.3)
+        return output
+
+    held = facts(**{"cp-1": {"ask": text("x")}})
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(held.value, slow, INVENTORY["cp-1"])
+        begun.wait(5)
+        second = pool.submit(held.value, slow, INVENTORY["cp-1"])
+        assert (first.result(), second.result(), made) == ("x", "x", ["x"])
 
 
 def test_a_circle_and_a_name_that_is_no_fact_are_said():

@@ -253,3 +253,56 @@ def test_an_answer_that_was_never_made_is_none():
     assert WHOLE.answer("n1", "nothing") is None
     assert WHOLE.answer("nobody", "uname -r") is None
     assert WHOLE.answer("n1", "uname -r").require() == VALUE
+
+
+SURE, UNSURE = {"fingerprint": "SHA256:a", "verified": True}, {"fingerprint": "SHA256:b", "verified": False}
+
+
+def told(finished, notes, **reads):
+    """A snapshot of one subject; a read is None where it gave a problem."""
+    answers = {
+        key: Answer.failed("unreachable", "down") if value is None else Answer({"n": value})
+        for key, value in reads.items()
+    }
+    return Snapshot(answers={"a": answers}, notes={"a": notes}, started=finished, finished=finished)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "merged"),
+    [
+        pytest.param(
+            told("1", {"host_key": UNSURE, "connection": "ssh://a"}, x=1),
+            told("2", {"connection": "ssh://b", "rounds": 0}, x=None),
+            {"host_key": UNSURE, "connection": "ssh://b", "rounds": 0},
+            id="the newer one has problems only",
+        ),
+        pytest.param(
+            told("1", {"host_key": UNSURE}, x=1, y=1),
+            told("2", {"host_key": SURE}, x=2, y=None),
+            {"host_key": UNSURE},
+            id="one answer of several is of the older",
+        ),
+        pytest.param(
+            told("1", {"host_key": UNSURE}, x=1), told("2", {"host_key": SURE}, x=2), {"host_key": SURE}, id="none is"
+        ),
+        pytest.param(
+            told("1", {"host_key": SURE}, x=1), told("2", {"host_key": UNSURE}, y=1), {"host_key": UNSURE}, id="newer"
+        ),
+        pytest.param(
+            told("1", {"host_key": SURE}, x=1),
+            told("2", {"host_key": UNSURE}, x=None),
+            {"host_key": UNSURE},
+            id="nothing was taken from the one that was not verified, which is the newest",
+        ),
+        pytest.param(
+            told("1", {"tls": "off", "server": "s"}, x=1),
+            told("2", {"tls": "verified"}, x=None),
+            {"tls": "off", "server": "s"},
+            id="certificate",
+        ),
+    ],
+)
+def test_what_was_not_verified_is_said_of_every_answer_that_is_kept(first, second, merged):
+    assert merge([first, second]).notes == {"a": merged}
+    assert merge([second, first]).notes == {"a": merged}
+    assert first.notes["a"] != merged or first.notes["a"] is not merge([first, second]).notes["a"]

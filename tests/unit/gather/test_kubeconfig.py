@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -137,6 +139,7 @@ class TestBrokenFiles:
             (config(user={"exec": {"apiVersion": "x"}}), "exec names no command"),
             (config(user={"client-certificate": "a.crt", "client-key": "a.key"}), "a.crt: No such file"),
             (config(user={"client-certificate-data": "%"}), "client-certificate-data: is not base64"),
+            (config(user={"token": "x", "as": "reader", "as-groups": ["g"]}), "as, as-groups: acting as somebody else"),
         ],
     )
     def test_say_why(self, write: Write, content: Any, says: str) -> None:
@@ -152,6 +155,23 @@ class TestBrokenFiles:
     def test_a_file_that_is_missing(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidKubeconfigFile, match=r"/absent: No such file or directory$"):
             check_kubeconfig(tmp_path / "absent")
+
+    @pytest.mark.parametrize("by", ["option", "environment"])
+    def test_a_file_at_the_home_of_nobody(self, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+        name = "~no-such-user/config"
+        if by == "environment":
+            monkeypatch.setenv("KUBECONFIG", name)
+        with pytest.raises(InvalidKubeconfigFile, match=f"{name}: [Nn]o such file"):
+            check_kubeconfig(Path(name) if by == "option" else None)
+
+    def test_without_a_home_there_is_no_usual_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(uid: int) -> None:
+            raise KeyError(uid)
+
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr("pwd.getpwuid", unknown)
+        with pytest.raises(InvalidKubeconfigFile):
+            check_kubeconfig(None)
 
     def test_a_directory(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidKubeconfigFile, match="Is a directory"):
@@ -384,6 +404,32 @@ class TestCredentials:
         assert SECRET not in message
         assert "pw@" not in message
         assert "\n" not in message
+
+    @pytest.mark.parametrize("own_session", [False, True])
+    def test_plugin_that_leaves_a_daemon_behind(
+        self, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_session: bool
+    ) -> None:
+        # It inherits the pipes, as that of `ssh -f` or of a token cache does, and keeps them open.
+        daemon = f"{'setsid ' if own_session else ''}sleep 30 & echo $! >> {tmp_path}/daemons\n"
+        started = time.monotonic()
+        try:
+            client = self.client(write, tmp_path, self.plugin(tmp_path, daemon + self.credential(token=SECRET)))
+            assert self.token(client) == f"Bearer {SECRET}"
+            for script, says in (
+                ("exit 3", "ended with 3: no message"),
+                ("sleep 30", "gave no credentials within 1 s"),
+            ):
+                with pytest.raises(CredentialsRefused, match=says):
+                    self.client(write, tmp_path, self.plugin(tmp_path, daemon + script), seconds=1)
+            assert time.monotonic() - started < 10
+        finally:
+            for pid in (tmp_path / "daemons").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+
+    def test_plugin_that_prints_much(self, write: Write, tmp_path: Path) -> None:
+        script = f"head -c 300000 /dev/zero | tr '\\0' ' '\n{self.credential(token=SECRET)}"
+        assert self.token(self.client(write, tmp_path, self.plugin(tmp_path, script))) == f"Bearer {SECRET}"
 
     def test_plugin_that_is_not_there(self, write: Write, tmp_path: Path) -> None:
         user = {"exec": {"apiVersion": "v1", "command": "no-such-plugin", "installHint": "get it\nat example.com"}}

@@ -61,6 +61,19 @@ def test_more_than_metadata_is_no_answer_and_is_dropped() -> None:
     assert HIDDEN not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("items", "fine"), [("[]", True), ("null", True), *((one, False) for one in ("{}", "0", "false", '""'))]
+)
+def test_only_a_list_or_null_is_an_empty_list(items: str, fine: bool) -> None:
+    server = Server("SecretList")
+    server.page = f'{{"kind": "SecretList", "items": {items}}}'
+    if fine:
+        assert gathered(server, listing("secrets", reduce=name))["objects"] == []
+    else:
+        with pytest.raises(Failed, match="is not a list of objects"):
+            gathered(server, listing("secrets", reduce=name))
+
+
 def test_one_namespace_is_asked_for() -> None:
     server = Server("SecretList")
     gathered(server, listing("secrets", reduce=name, namespace="openshift-etcd"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def test_specification(connection: str, user: str | None, host: str, port: int) 
         ("telnet://node", "connections by 'telnet' are not supported; use ssh, "),
         ("ansible://all", "connections by 'ansible' are not supported"),
         ("docker://", "expected docker://name"),
+        ("ssh://node:²", "'²' is not a port"),
     ],
 )
 def test_specification_that_makes_no_sense(connection: str, said: str) -> None:
@@ -66,10 +68,68 @@ def test_specification_that_makes_no_sense(connection: str, said: str) -> None:
         check_settings([connection], SshSettings(config=Path("/dev/null")))
 
 
-def test_a_password_is_refused_and_not_repeated() -> None:
-    with pytest.raises(InvalidSshSettings, match="a password in a host specification") as caught:
-        target("ssh://ops:geheim@node")
-    assert "geheim" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("connection", "shown"),
+    [
+        ("ssh://ops:geheim@node", "ssh://…@node"),
+        ("paramiko://ops:geheim@node?timeout=5", "paramiko://…@node?timeout=5"),
+        ("ssh://ops:geh/eim@node/path", "ssh://…@node/path"),
+        ("ssh://ops:geheim@node:99999", "ssh://…@node:99999"),
+        ("ssh://:geheim@node", "ssh://…@node"),
+        ("ssh://ops%3Ageheim@node", "ssh://…@node"),
+        ("ops:geheim@node", "…@node"),
+        ("telnet://ops:geheim@node", "telnet://…@node"),
+        ("docker://ops:geheim@one", "docker://…@one"),
+    ],
+)
+def test_a_password_is_refused_and_not_repeated(connection: str, shown: str) -> None:
+    with pytest.raises(InvalidSshSettings) as caught:
+        check_settings([connection], SshSettings(config=Path("/dev/null")))
+    assert str(caught.value).startswith(f"{shown}: a password in a host specification would end up in reports")
+    assert "eim" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "connection", ["ssh://t0ken@node?a=b", "ssh://t0ken@node:x", "ssh://t0ken@[", "telnet://t0ken@node"]
+)
+def test_no_message_repeats_what_stands_before_the_name(connection: str) -> None:
+    with pytest.raises(InvalidSshSettings) as caught:
+        check_settings([connection], SshSettings(config=Path("/dev/null")))
+    assert "t0ken" not in str(caught.value)
+    assert "…@" in str(caught.value)
+
+
+def test_who_has_no_name_is_called_by_his_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A container that runs as any number: neither the environment nor the list of users knows it.
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    got = target("ssh://node", "Host node\n HostName %h.example\n IdentityFile /keys/%u\nMatch user other\n Port 1\n")
+    assert (got.user, got.host, got.port) == (str(os.getuid()), "node.example", 22)
+    assert got.identity_files == (Path(f"/keys/{os.getuid()}"),)
+
+
+def test_who_has_no_home_has_no_files_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert Resolver(SshSettings()).target("ssh://ops@node").host == "node"
+    with pytest.raises(InvalidSshSettings, match="there is no key to log in with"):
+        check_settings(["ssh://ops@node"], SshSettings())
+
+
+@pytest.mark.parametrize("line", ["UserKnownHostsFile ~no-such-user/k", "IdentityFile ~no-such-user/k"])
+def test_the_home_of_somebody_who_does_not_exist(line: str) -> None:
+    with pytest.raises(
+        InvalidSshSettings, match="names ~no-such-user/k: there is no user no-such-user on this machine"
+    ):
+        target("ssh://node", line)
 
 
 def test_configuration() -> None:
@@ -143,6 +203,23 @@ def test_includes() -> None:
     assert (node.user, node.port) == ("first", 1000)
     assert (inner.user, inner.port) == ("from-extra", 2000)
     assert (other.user, other.port) == (getpass.getuser(), 22)
+
+
+@pytest.mark.parametrize("block", ["Host bastion !no.*", "Match host bastion", "Host bastion\n Include other"])
+def test_what_a_block_includes_applies_within_it(block: str) -> None:
+    # As ssh has it: a host that does not match the block is not touched by any block of the included file.
+    ssh = Path.home() / ".ssh"
+    (ssh / "config").write_text(f"{block}\n Include extra\nHost *\n User last\n")
+    (ssh / "extra").write_text(
+        "User mine\nHost *\n StrictHostKeyChecking no\n Include deep\nMatch host bastion\n Port 2222\n"
+    )
+    (ssh / "deep").write_text("Host b*\n HostKeyAlias deep\nHost web\n HostKeyAlias web\n")
+    (ssh / "other").write_text("Match all\n ConnectTimeout 7\n")
+    resolver = Resolver(SshSettings())
+    bastion, web = (resolver.target(f"ssh://{name}") for name in ("bastion", "web"))
+    assert (bastion.user, bastion.strict, bastion.port, bastion.host_key_alias) == ("mine", False, 2222, "deep")
+    assert (web.user, web.strict, web.port, web.host_key_alias) == ("last", True, 22, None)
+    assert web.connect_timeout == SshSettings().connect_timeout
 
 
 def test_jump_hosts() -> None:
