@@ -68,9 +68,9 @@ def check_no_budget_blocks_a_drain(
             evidence=evidence,
             remedy="\n".join(
                 [
-                    f"on cluster {eksa_place.name}:",
+                    f"# on cluster {eksa_place.name}:",
                     *dict.fromkeys(commands),
-                    "let each allow a disruption (scale up what it protects, make its pods ready, or change the budget); then look again",
+                    "# Let each allow a disruption: scale up what it protects, make its pods ready, or change the budget. Look again.",
                 ]
             ),
         )

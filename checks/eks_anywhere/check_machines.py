@@ -34,7 +34,7 @@ class _Trouble:
 
     def tell(self) -> None:
         if self.said:
-            remedy = "\n".join([f"on cluster {self.at}:", *self.commands, f"mend what they name; {_RUN_AGAIN}"])
+            remedy = "\n".join([f"# on cluster {self.at}:", *self.commands, f"# Mend what they name; {_RUN_AGAIN}."])
             raise found("; ".join(self.said), evidence=self.evidence, remedy=remedy)
 
 
@@ -202,4 +202,4 @@ def check_nodes_are_ready(eksa_place: Subject, eksa_node_states: Members, eksa_m
         evidence.append(f"{machine}: phase={machine.phase or '-'} node={machine.node or '-'}")
         commands.append(f"{_describe(machine)}   # on cluster {eksa_place.manager or eksa_place.name}")
     if said:
-        raise found("; ".join(said), evidence=evidence, remedy="\n".join([*commands, f"mend them; {_RUN_AGAIN}"]))
+        raise found("; ".join(said), evidence=evidence, remedy="\n".join([*commands, f"# Mend them; {_RUN_AGAIN}."]))

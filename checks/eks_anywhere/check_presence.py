@@ -102,9 +102,10 @@ def check_cluster_object_is_there(
         raise found(
             f"{where} holds no EKS Anywhere Cluster {named} (there: {listed})",
             evidence=[f"clusters.{GROUP} of {where}: {listed}"],
-            remedy=f"if the cluster has another name, mend it in the change file; else look on the bootstrap cluster:\n"
+            remedy="# If the cluster has another name, mend it in the change file; else look on the bootstrap cluster:\n"
             f"kubectl --kubeconfig {shlex.quote(f'{named}/generated/{named}.kind.kubeconfig')} get clusters.{GROUP} -A\n"
-            f"and apply the object from the last specification that worked: kubectl apply -f {quoted}/{quoted}-eks-a-cluster.yaml",
+            "# Where it is not there either, apply the object from the last specification that worked:\n"
+            f"# kubectl apply -f {quoted}/{quoted}-eks-a-cluster.yaml",
         )
     one = live[0]
     if len(live) > 1:
@@ -116,7 +117,7 @@ def check_cluster_object_is_there(
         raise found(
             f"{one} lies on {where}, the management cluster {names}, but is managed by {one.manager}",
             evidence=[f"{one}: spec.managementCluster.name={one.manager}", f"clusters.{GROUP} of {where}: {listed}"],
-            remedy=f"name the cluster that manages it in the change file (`management:`), and find out why {where} holds a copy:\n"
+            remedy=f"# Name the cluster that manages it in the change file (`management:`), and find out why {where} holds a copy:\n"
             f"kubectl -n {shlex.quote(one.namespace)} get clusters.{GROUP} {shlex.quote(one.name)} -o yaml",
         )
     there = [other for other in capi_all_clusters if other.name == one.name]
@@ -126,7 +127,7 @@ def check_cluster_object_is_there(
             f"{where} holds {one}, but no Cluster of Cluster API of that name (there: {names}): its Cluster API objects are "
             "somewhere else",
             evidence=[f"clusters.{_CORE} of {where}: {names}"],
-            remedy="look on the bootstrap cluster before anybody deletes it, and run the suite with --situation repair:\n"
+            remedy="# Look on the bootstrap cluster before anybody deletes it, and run the suite with --situation repair:\n"
             f"kubectl --kubeconfig {shlex.quote(f'{one.name}/generated/{one.name}.kind.kubeconfig')} -n eksa-system "
             f"get clusters.{_CORE},machines.{_CORE}",
         )

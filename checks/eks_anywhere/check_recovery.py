@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import replace
 
 from conformance import (
     BLOCKER,
@@ -17,25 +17,29 @@ from conformance import (
     found,
     hazard,
 )
-from conformance.facts.values.capi import CapiCluster, CapiObject, ControlPlane, Machine, MachineGroup
 from conformance.subjects import Subject
 
 from ..sources import EKS_ANYWHERE
 from .facts_recovery import Readiness
 from .leftovers import Container
 from .parameters import EKSA_DIRECTORY
-from .recovery import NAMESPACE, Holding, Holdings, Side, Tools, count_of, listed
+from .recovery import NAMESPACE, Holdings, Side, Tools, count_of, listed
+from .recovery_tree import wrong_in
 
 REPAIRING = EKS_ANYWHERE.section("アップグレード段階での問題")
 _MOVE_AGAIN = (
-    "delete none of them by hand: that would delete the machines themselves. Move again, which updates what is there and "
-    "takes it out of the bootstrap cluster:"
+    "# Delete none of them by hand: that would delete the machines themselves. Move again, which updates what is there and",
+    "# takes it out of the bootstrap cluster.",
 )
 _LOOK = (
-    "look for another bootstrap cluster before anything else (docker ps -a), and name it in the change file (role: "
-    "bootstrap). Where there is none, put back what was backed up:"
+    "# Look for another bootstrap cluster before anything else (docker ps -a), and name it in the change file (role:",
+    "# bootstrap). Only where there is none, put back what was backed up:",
 )
-_AGAIN = "run this check again (--situation repair) before you go on"
+_AGAIN = "# Run this check again (--situation repair) before you go on."
+_BACK = (
+    "# The bootstrap cluster must hold none of them now, the management cluster all. Run this check again (--situation",
+    "# repair): once it is clear, it names the command that upgrades again and takes the bootstrap cluster away.",
+)
 
 
 def tools_of(side: Side, container: Container | None, parameters: Mapping[str, str]) -> Tools:
@@ -87,9 +91,15 @@ def check_objects_are_in_the_management_cluster(
         "; ".join(
             f"management cluster {side.management.where} holds {count_of(side.management.objects)}"
             + "".join(f", bootstrap cluster {one.where} none" for one in side.bootstraps)
+            + _next(side, tools_of(side, recovery_tools, parameters))
             for side in recovery_sides
         )
     )
+
+
+def _next(side: Side, tools: Tools) -> str:
+    """What comes next where a bootstrap cluster is still there."""
+    return f": next comes `{tools.upgrade()}`" if side.bootstraps else ""
 
 
 def _no_other_bootstrap(side: Side, workstations: Members) -> None:
@@ -127,13 +137,14 @@ def _misplaced(side: Side, tools: Tools) -> HazardFound | None:
         if not held.objects
     ]
     unserved = "" if side.management.served else ", which does not even serve Cluster API: install it there first"
-    back = [tools.move(), *tools.verify(), f"{_AGAIN}:", tools.upgrade()]
+    # The last step, --force-cleanup, deletes the bootstrap cluster: it is not told before the move is seen to be done.
+    back = "\n".join([*tools.steps(*tools.back_up(), tools.move(), *tools.verify()), *_BACK])
     if strays and not doubles:
         return found(
             f"{count_of(strays)} {'are' if len(strays) > 1 else 'is'} in {boots} and not in {there}{unserved}: to delete the "
             f"bootstrap cluster now loses them",
             evidence=evidence,
-            remedy="\n".join([*tools.prepared(), *tools.back_up(), *back]),
+            remedy=back,
         )
     if strays:
         names = ", ".join(f"{one.kind} {one.name}" for one in strays)
@@ -141,21 +152,14 @@ def _misplaced(side: Side, tools: Tools) -> HazardFound | None:
             f"the move between {boots} and {there} has stopped half way: {names} {'are' if len(strays) > 1 else 'is'} in the "
             f"bootstrap cluster alone, {count_of(doubles)} in both: to delete the bootstrap cluster now loses what is there alone",
             evidence=evidence,
-            remedy="\n".join([*tools.prepared(), *tools.back_up(), *back]),
+            remedy=back,
         )
     if doubles:
         return found(
             f"{count_of(doubles)} {'are' if len(doubles) > 1 else 'is'} in both {boots} and {there}: the move has not come to "
             "its end, and controllers on both sides may work on the same machines",
             evidence=evidence,
-            remedy="\n".join(
-                [
-                    _MOVE_AGAIN,
-                    *tools.prepared(),
-                    *tools.back_up(),
-                    *back,
-                ]
-            ),
+            remedy="\n".join([*_MOVE_AGAIN, back]),
         )
     if side.complete:
         return None
@@ -169,14 +173,7 @@ def _misplaced(side: Side, tools: Tools) -> HazardFound | None:
     return found(
         f"{lost}, and {elsewhere}: nothing manages its machines",
         evidence=evidence,
-        remedy="\n".join(
-            [
-                _LOOK,
-                *tools.prepared(),
-                tools.restore(),
-                f"{_AGAIN}",
-            ]
-        ),
+        remedy="\n".join([*_LOOK, *tools.steps(tools.restore()), _AGAIN]),
     )
 
 
@@ -188,9 +185,14 @@ def _misplaced(side: Side, tools: Tools) -> HazardFound | None:
     situation=REPAIR,
     source=REPAIRING,
     remedy="Find out what keeps them from running and mend it before the objects are moved.",
+    parameters=EKSA_DIRECTORY,
 )
 def check_machines_are_running(
-    recovery_holdings: Holdings, recovery_planes: Members, recovery_tools: Container | None, subject: Subject
+    recovery_holdings: Holdings,
+    recovery_planes: Members,
+    recovery_tools: Container | None,
+    subject: Subject,
+    parameters: dict[str, str],
 ) -> None:
     said: list[str] = []
     evidence: list[str] = []
@@ -204,7 +206,7 @@ def check_machines_are_running(
             if (one.namespace, one.cluster) == (cluster.namespace, cluster.name)
             or f"{one.kind}/{one.name}" == cluster.control_plane
         ]
-        wrong = list(_wrong(held, cluster, planes))
+        wrong = wrong_in(held, cluster, planes)
         if cluster.suspended:
             paused.append(
                 f"{cluster} in {held.where} is paused (spec.paused): what is said of its machines is as of then"
@@ -214,94 +216,35 @@ def check_machines_are_running(
                 f"in {'bootstrap ' if boot else ''}cluster {held.where}: {'; '.join(text for text, _ in wrong)}"
             )
             evidence += [f"{line} (in {held.where})" for _, line in wrong]
-            tools = _tools_for(recovery_holdings, subject, recovery_tools)
-            remedy.append(tools.describe(cluster.name, bootstrap=boot))
+            tools = replace(
+                _tools_for(recovery_holdings, subject, recovery_tools, parameters), namespace=cluster.namespace
+            )
+            remedy += tools.steps(tools.describe(cluster.name, bootstrap=boot))
     if said:
         raise found(
             "; ".join(said),
             evidence=evidence,
             remedy="\n".join(
-                [*remedy, "mend what these name, and wait until all is Running and True; do not move anything before"]
+                [
+                    *remedy,
+                    "# Mend what it names, and wait until all is Running and True; do not move anything before.",
+                ]
             ),
         )
     if paused:
         raise clear("; ".join(paused))
 
 
-def _tools_for(holdings: Holdings, subject: Subject, container: Container | None) -> Tools:
+def _tools_for(
+    holdings: Holdings, subject: Subject, container: Container | None, parameters: Mapping[str, str]
+) -> Tools:
     manager = holdings.subjects.get(subject.manager or "", subject)
     return Tools(
-        holdings.name_of(manager), container.name if container else "", stopped=bool(container and not container.runs)
+        holdings.name_of(manager),
+        container.name if container else "",
+        stopped=bool(container and not container.runs),
+        directory=parameters.get("eksa-directory", ""),
     )
-
-
-def _wrong(held: Holding, cluster: CapiCluster, planes: list[ControlPlane]) -> list[tuple[str, str]]:
-    """What in a cluster's tree is not as it should be, each with the line that shows it."""
-    found_: list[tuple[str, str]] = []
-    machines = held.machines_of(cluster)
-
-    def tell(one: CapiObject, told: list[str]) -> None:
-        if told:
-            phase = f" phase={one.phase or '-'}" if isinstance(one, CapiCluster | Machine) else ""
-            more = f" node={one.node or '-'} version={one.version or '-'}" if isinstance(one, Machine) else ""
-            said = "; ".join(_untrue(one)) or one.health or "no condition"
-            line = f"{one.kind.lower()} {one.name}:{phase}{more} {said}"
-            found_.append((f"{one.kind} {one.name}: {', '.join(told)}", line))
-
-    for one in (cluster, *planes, *held.deployments_of(cluster)):
-        tell(one, _unwell(one))
-    for machine in sorted(machines, key=lambda one: one.name):
-        phase = [] if machine.phase == "Running" else [f"it is {machine.phase or 'of no phase yet'}, not Running"]
-        tell(machine, [*phase, *_unwell(machine)])
-    if not machines:
-        found_.append((f"Cluster {cluster.name} has no Machine", f"machines of Cluster {cluster.name}: none"))
-    return found_
-
-
-def _unwell(one: CapiObject) -> list[str]:
-    told = []
-    if one.deleted:
-        told.append(f"it is being deleted since {one.deleted}")
-    # While its Cluster is paused no controller looks at it, and nothing is wrong with that.
-    if not one.observed and not (isinstance(one, CapiCluster) and one.suspended):
-        told.append("its controller has not seen its latest change")
-    told += _untrue(one)
-    if one.health is None and isinstance(one, MachineGroup) and not isinstance(one, ControlPlane):
-        # Older releases give a MachineDeployment no conditions; its counts say as much.
-        if not one.complete:
-            told.append(f"{one.ready} of {one.wanted} machines are ready, {one.up_to_date} up to date")
-    elif one.health is None:
-        told.append("it has no condition that says how it is")
-    return told
-
-
-#: Conditions of the newer API that say what goes on, and are False where nothing does; and what an upgrade that is not
-#: through leaves, whatever its state.
-_STATES: Final = frozenset(
-    {"Paused", "Deleting", "ScalingUp", "ScalingDown", "RollingOut", "Remediating", "UpToDate", "MachinesUpToDate"}
-)
-_SUMS: Final = ("Available", "Ready")
-
-
-def _untrue(one: CapiObject) -> list[str]:
-    """Every condition that should be True and is not, as it says itself.
-
-    `Available` and `Ready` must both be: in v1beta1 a control plane is Available from its first machine on.
-    """
-    etcd = isinstance(one, Machine) and one.is_etcd
-    told: dict[str, None] = {}
-    for held in one.conditions:
-        if held.is_true or held.type in _STATES or (held.severity == "Info" and held.type not in _SUMS):
-            continue
-        # A machine of an external etcd never becomes a node, which the newer conditions hold against it.
-        if etcd and (held.type.startswith("Node") or (held.type in _SUMS and _is_ready(one))):
-            continue
-        told[str(held)] = None
-    return list(told)
-
-
-def _is_ready(one: CapiObject) -> bool:
-    return any(held.type == "Ready" and held.is_true for held in one.conditions)
 
 
 @hazard(

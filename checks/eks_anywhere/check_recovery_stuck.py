@@ -11,9 +11,11 @@ from conformance.facts.values.capi import CapiCluster, CapiObject, ControlPlane,
 from conformance.subjects import Subject
 
 from ..sources import EKS_ANYWHERE
+from .facts import wanted_name
+from .facts_paused import Part, Parts
 from .facts_recovery import FluxObject
 from .recovery import Holding, Holdings, Tools
-from .specification import PAUSED, EksaCluster, minor_of
+from .specification import FLUX_RECONCILE, GROUP, PAUSED, EksaCluster, minor_of
 
 STOPPED = EKS_ANYWHERE.section("アップグレードフェーズ")
 _DEPLOYMENT = "cluster.x-k8s.io/deployment-name"
@@ -120,7 +122,12 @@ class _Pause:
     remedy="Resume it, but only after the Cluster API objects are back in the management cluster.",
 )
 def check_nothing_is_paused(
-    recovery_holdings: Holdings, recovery_planes: Members, recovery_flux: list[FluxObject], subject: Subject
+    recovery_holdings: Holdings,
+    recovery_planes: Members,
+    recovery_parts: Parts,
+    recovery_flux: list[FluxObject],
+    recovery_wanted: list[EksaCluster] | None,
+    subject: Subject,
 ) -> None:
     places = _places(recovery_holdings, subject)
     if not any(held.clusters or held.eksa for held in places):
@@ -130,39 +137,80 @@ def check_nothing_is_paused(
         )
     manager = recovery_holdings.subjects.get(subject.manager or "", subject)
     tools = Tools(recovery_holdings.name_of(manager))
-    is_manager = manager == subject
-    skipped = (
-        {one.name for one in recovery_holdings.subjects.values() if one.manager == subject.name}
-        if is_manager
-        else set()
-    )
-    owned: list[tuple[Holding, bool, set[str]]] = []
-    for held in places:
-        boot = "bootstrap" in recovery_holdings.subjects[held.where].roles
-        names = {one.name for one in (*held.clusters, *held.eksa)}
-        owned.append((held, boot, names - skipped if is_manager else names & {subject.name}))
+    owned = list(_owned(recovery_holdings, places, subject, recovery_wanted))
     displaced = any(boot and any(one.name in own for one in held.clusters) for held, boot, own in owned)
     pauses: list[_Pause] = []
     for held, boot, own in owned:
         # What has to be moved first is resumed where it lies then.
         config = tools.kind_kubeconfig if boot and not displaced else tools.kubeconfig
-        pauses += _eksa(held, own, config)
+        parts = _parts_of(held, own, recovery_parts.held.get(held.where, ()), own if manager == subject else set())
+        pauses += _eksa(held, own, parts, config)
         pauses += _capi(held, own, recovery_planes.get(held.where, ()), config)
-    if is_manager:
+        pauses += _kept_from_flux(held, own, parts, config)
+    if manager == subject:
         pauses += _flux(recovery_flux, subject.name, tools.kubeconfig)
     if not pauses:
+        for held in places:
+            if held.where in recovery_parts.unread:
+                why = recovery_parts.unread[held.where]
+                raise Unreadable(f"what is paused in {held.where} is not known: {why.reason}", read=why.read)
         return
-    first = (
-        "first bring the Cluster API objects back: they are in the bootstrap cluster (--situation repair, "
-        "eksa-capi-objects-in-bootstrap). Then, in the management cluster:"
-        if displaced
-        else "make sure that the Cluster API objects are in the management cluster (--situation repair), then:"
-    )
     raise found(
         f"still paused: {'; '.join(one.said for one in pauses)}",
         evidence=[one.line for one in pauses],
-        remedy="\n".join([first, *dict.fromkeys(one.command for one in pauses)]),
+        remedy="\n".join(_resumed(tools, list(dict.fromkeys(one.command for one in pauses)), displaced=displaced)),
     )
+
+
+def _resumed(tools: Tools, commands: list[str], *, displaced: bool) -> list[str]:
+    """The lines of the remedy."""
+    if displaced:
+        # As comments alone: a controller that is resumed before its objects are back would make them anew.
+        return [
+            "# First bring the Cluster API objects back: they are in the bootstrap cluster (--situation repair,",
+            "# eksa-capi-objects-in-bootstrap). Then run this check again, and in the management cluster:",
+            *(f"# {one}" for one in commands),
+        ]
+    return [
+        "# Make sure that the Cluster API objects are in the management cluster (--situation repair), then:",
+        *tools.steps(*commands, tools=False),
+    ]
+
+
+def _owned(
+    holdings: Holdings, places: list[Holding], subject: Subject, wanted: list[EksaCluster] | None
+) -> Iterator[tuple[Holding, bool, set[str]]]:
+    """Where something of a subject may lie, whether that is a bootstrap cluster, and the names of the subject's Clusters.
+
+    :raises Unreadable: the Cluster of a workload cluster is found nowhere.
+    """
+    manager = holdings.subjects.get(subject.manager or "", subject)
+    there = {held.where: {one.name for one in (*held.clusters, *held.eksa)} for held in places}
+    if manager == subject:
+        # Those of clusters that the change names are told of them.
+        others = {one.name for one in holdings.subjects.values() if one.manager == subject.name}
+        own = set().union(*there.values()) - others
+    else:
+        known = set().union(*there.values())
+        own = {one for one in (subject.name, wanted_name(subject, wanted)) if one in known}
+        own = {subject.name} if subject.name in own else own
+        if not own:
+            raise Unreadable(
+                f"no Cluster {wanted_name(subject, wanted)} is found in {', '.join(there)} (there: "
+                f"{', '.join(sorted(known))}): mend the name in the change file"
+            )
+    for held in places:
+        yield held, "bootstrap" in holdings.subjects[held.where].roles, there[held.where] & own
+
+
+def _parts_of(held: Holding, own: set[str], parts: Iterable[Part], otherwise: set[str]) -> list[Part]:
+    """The configurations that Clusters of these names refer to; `otherwise` says whose those are that none refers to."""
+    users: dict[tuple[str, str, str], set[str]] = {}
+    for one in held.eksa:
+        for ref in (one.datacenter, *(ref for _, ref in one.machine_refs())):
+            if ref:
+                users.setdefault((ref.kind, one.namespace, ref.name), set()).add(one.name)
+    return [one for one in parts if users.get((one.ref.kind, one.namespace, one.ref.name), otherwise) & own]
 
 
 def _places(holdings: Holdings, subject: Subject) -> list[Holding]:
@@ -187,15 +235,40 @@ def _places(holdings: Holdings, subject: Subject) -> list[Holding]:
     return [holdings.held[one.name] for one in members if one.name in holdings.held]
 
 
-def _eksa(held: Holding, own: set[str], config: str) -> Iterator[_Pause]:
+def _eksa(held: Holding, own: set[str], parts: Iterable[Part], config: str) -> Iterator[_Pause]:
     for one in held.eksa:
         if one.name in own and one.paused:
             yield _Pause(
                 f"EKS Anywhere's controller for {one} in {held.where} (annotation {PAUSED})",
                 f"clusters.anywhere.eks.amazonaws.com {one.namespace}/{one.name} of {held.where}: {PAUSED}: {one.pause}",
-                f"kubectl --kubeconfig {config} annotate clusters.anywhere.eks.amazonaws.com {shlex.quote(one.name)} "
-                f"-n {shlex.quote(one.namespace or 'default')} {PAUSED}-",
+                _unannotated("Cluster", one.name, one.namespace, PAUSED, config),
             )
+    for part in parts:
+        if part.pause == "true":
+            yield _Pause(
+                f"EKS Anywhere's controller for {part} in {held.where} (annotation {PAUSED})",
+                f"{part} of {held.where}: {PAUSED}: {part.pause}",
+                _unannotated(part.ref.kind, part.ref.name, part.namespace, PAUSED, config),
+            )
+
+
+def _kept_from_flux(held: Holding, own: set[str], parts: Iterable[Part], config: str) -> Iterator[_Pause]:
+    there = [("Cluster", one.name, one.namespace, one.flux) for one in held.eksa if one.name in own]
+    there += [(one.ref.kind, one.ref.name, one.namespace, one.flux) for one in parts]
+    for kind, name, namespace, value in there:
+        if value and value.lower() == "disabled":
+            yield _Pause(
+                f"Flux for {kind} {namespace}/{name} in {held.where} (annotation {FLUX_RECONCILE})",
+                f"{kind} {namespace}/{name} of {held.where}: {FLUX_RECONCILE}: {value}",
+                _unannotated(kind, name, namespace, FLUX_RECONCILE, config),
+            )
+
+
+def _unannotated(kind: str, name: str, namespace: str, annotation: str, config: str) -> str:
+    return (
+        f"kubectl --kubeconfig {config} annotate {kind.lower()}s.{GROUP} {shlex.quote(name)} "
+        f"-n {shlex.quote(namespace or 'default')} {annotation}-"
+    )
 
 
 def _capi(held: Holding, own: set[str], planes: Iterable[CapiObject], config: str) -> Iterator[_Pause]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -58,13 +59,19 @@ def check_nothing_is_left_of_an_upgrade(
         running = f"; eksctl anywhere runs (process {ids}): they may be those of an upgrade that still goes on"
     names = [one.cluster or "" for one in here.bootstraps] or ["CLUSTER"]
     steps = (
-        ["end no eksctl anywhere that still works; let it come to its end, or stop it, first"] if here.running else []
+        ["# End no eksctl anywhere that still works: let it come to its end, or stop it, first."]
+        if here.running
+        else []
     )
-    steps.append(
-        "delete nothing by hand. As long as eksa-capi-objects-in-bootstrap (--situation repair) finds Cluster API objects in "
-        "the bootstrap cluster, back them up and move them back. Then let the next run clean up:"
-    )
-    steps += [f"eksctl anywhere upgrade cluster -f {one}/{one}-eks-a-cluster.yaml --force-cleanup -v9" for one in names]
+    # As comments alone: where the objects are is not known here, and the command deletes the bootstrap cluster.
+    steps += [
+        "# Delete nothing by hand. As long as eksa-capi-objects-in-bootstrap (--situation repair) finds Cluster API objects in",
+        "# the bootstrap cluster, back them up and move them back. Once it is clear, let the next run clean up:",
+        *(
+            f"# eksctl anywhere upgrade cluster -f {shlex.quote(f'{one}/{one}-eks-a-cluster.yaml')} --force-cleanup -v9"
+            for one in names
+        ),
+    ]
     raise found(
         f"still there: {', and '.join(said)}{running}",
         evidence=[f"container|{one.name}|{one.status}|{one.created}" for one in (*here.bootstraps, *here.tools)],
@@ -122,7 +129,7 @@ def check_objects_are_backed_up(
         if problems:
             said.append("; ".join(problems))
             evidence += _seen(recovery_directory, side)
-            remedy += [*tools.prepared(), *tools.back_up()]
+            remedy += tools.steps(*tools.back_up())
         else:
             good.append(_praise(recovery_directory, side))
     if said:

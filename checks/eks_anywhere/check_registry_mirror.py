@@ -182,7 +182,7 @@ def _troubles(
 def _remedy(use: MirrorOf, host: str) -> str:
     place = shlex.quote(use.endpoint)
     return (
-        f"renew the certificate of {use.endpoint} with the CA in {use.where}, for the name {use.host}; or put its CA into "
+        f"# Renew the certificate of {use.endpoint} with the CA in {use.where}, for the name {use.host}; or put its CA into "
         f"registryMirrorConfiguration.caCertContent. What it shows, from {host}:\n"
         f"openssl s_client -connect {place} -showcerts </dev/null"
     )

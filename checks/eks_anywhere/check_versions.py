@@ -141,6 +141,6 @@ def _remedy(live: EksaCluster, old: Minor, new: Minor) -> str:
         f"one upgrade after the other: {', '.join(steps)}" if len(steps) > 1 else f"set it to {_say(old)} or the next"
     )
     return (
-        f"in {path}: spec.kubernetesVersion and the kubernetesVersion of worker node groups ({order}; workers follow their "
-        f"control plane by {_BEHIND} at most); then\neksctl anywhere upgrade cluster -f {shlex.quote(path)} -v9"
+        f"# In {path}: spec.kubernetesVersion and the kubernetesVersion of worker node groups ({order}; workers follow their "
+        f"control plane by {_BEHIND} at most); then:\neksctl anywhere upgrade cluster -f {shlex.quote(path)} -v9"
     )

@@ -162,7 +162,7 @@ def check_vsphere_credentials_are_set(
             f"{told} in the environment of the user that runs the upgrade (for {', '.join(on)}); a variable that is not "
             "exported counts as not set",
             evidence=[f"{name}: {state}" for name, state in missing.items()],
-            remedy="in the shell that runs eksctl anywhere, the password without leaving it in the history:\n"
+            remedy="# In the shell that runs eksctl anywhere, the password without leaving it in the history:\n"
             + "\n".join(
                 f"read -r{'s' if name.endswith('PASSWORD') else ''} {name} && export {name}" for name in missing
             ),

@@ -27,7 +27,7 @@ from conformance.reads.projection import value_at
 from conformance.subjects import Subject
 
 from .recovery import BOOTSTRAP, MANAGEMENT, Holding, Holdings, Side
-from .specification import GROUP, PAUSED, EksaCluster
+from .specification import FLUX_RECONCILE, GROUP, PAUSED, EksaCluster
 
 #: HTTP statuses with which an API server, or what stands before it, says that it is not ready.
 _NOT_READY: Final = (500, 502, 503, 504)
@@ -89,10 +89,15 @@ def recovery_served(clusters: Iterable[Any], machines: Iterable[Any], deployment
     listing(
         f"clusters.{GROUP}",
         f"metadata.annotations[{PAUSED}]",
+        f"metadata.annotations[{FLUX_RECONCILE}]",
         "spec.managementCluster",
+        "spec.datacenterRef",
+        "spec.controlPlaneConfiguration.machineGroupRef",
+        "spec.externalEtcdConfiguration.machineGroupRef",
         "spec.kubernetesVersion",
         "spec.workerNodeGroupConfigurations.name",
         "spec.workerNodeGroupConfigurations.kubernetesVersion",
+        "spec.workerNodeGroupConfigurations.machineGroupRef",
         required=False,
     )
 )

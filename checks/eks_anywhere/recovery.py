@@ -23,6 +23,8 @@ __all__ = ["NAMESPACE", "Holding", "Holdings", "Side", "Tools", "count_of", "lis
 #: Where EKS Anywhere keeps its Cluster API objects.
 NAMESPACE: Final = "eksa-system"
 BOOTSTRAP: Final = "bootstrap"
+#: Said by the shell, which then runs nothing of what follows.
+_NAME_IT: Final = "set it to the container eksa_NUMBER that docker ps -a shows"
 MANAGEMENT: Final = "management"
 
 
@@ -265,20 +267,22 @@ class Tools:
         """The directory of the backup, as a shell word."""
         return shlex.quote(f"{self.name}-backup")
 
-    def prepared(self) -> list[str]:
-        """What stands before the commands."""
-        where = shlex.quote(self.directory) if self.directory else "the directory where eksctl anywhere is run"
-        lines = [f"cd {where}" if self.directory else f"in {where}:"]
-        if not self.container:
-            lines.append("CLITOOLS_CONT=...   # the container eksa_NUMBER that `docker ps -a` shows")
-        elif self.stopped:
-            lines.append(f"docker start {shlex.quote(self.container)}")
-        return lines
+    def steps(self, *commands: str, tools: bool = True) -> list[str]:
+        """Lines that run the commands where the paths are right, each only where the one before succeeded.
+
+        :param tools: whether they need the tools container.
+        """
+        before = [f"cd {shlex.quote(self.directory)}"] if self.directory else []
+        if tools and not self.container:
+            before += [f': "${{CLITOOLS_CONT:?{_NAME_IT}}}"', 'docker start "$CLITOOLS_CONT"']
+        elif tools and self.stopped:
+            before.append(f"docker start {shlex.quote(self.container)}")
+        note = [] if self.directory else ["# In the directory where eksctl anywhere is run:"]
+        return [*note, " && \\\n".join([*before, *commands])]
 
     def _clusterctl(self, words: str) -> str:
-        return (
-            f"docker exec -i {shlex.quote(self.container) if self.container else '$CLITOOLS_CONT'} clusterctl {words}"
-        )
+        name = shlex.quote(self.container) if self.container else '"$CLITOOLS_CONT"'
+        return f"docker exec -i {name} clusterctl {words}"
 
     def back_up(self) -> list[str]:
         """The document's step 4."""
@@ -303,10 +307,10 @@ class Tools:
         return self._clusterctl(f"describe cluster {shlex.quote(cluster)} --kubeconfig {config} -n {self.namespace}")
 
     def verify(self) -> list[str]:
-        """The document's step 6."""
+        """The document's step 6: the first finds none, the second all."""
         return [
-            f"kubectl --kubeconfig {self.kind_kubeconfig} get clusters.cluster.x-k8s.io -n {self.namespace}   # none",
-            f"kubectl --kubeconfig {self.kubeconfig} get machines.cluster.x-k8s.io -n {self.namespace}   # all",
+            f"kubectl --kubeconfig {self.kind_kubeconfig} get clusters.cluster.x-k8s.io -n {self.namespace}",
+            f"kubectl --kubeconfig {self.kubeconfig} get machines.cluster.x-k8s.io -n {self.namespace}",
         ]
 
     def upgrade(self) -> str:

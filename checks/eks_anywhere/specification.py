@@ -15,11 +15,13 @@ from conformance.facts.values.capi import Condition, conditions_of
 from conformance.reads.projection import value_at
 from conformance.versions import InvalidVersion
 
-__all__ = ["COMPONENTS", "GROUP", "PAUSED", "EksaCluster", "Ref", "WorkerGroup", "minor_of"]
+__all__ = ["COMPONENTS", "FLUX_RECONCILE", "GROUP", "PAUSED", "EksaCluster", "Ref", "WorkerGroup", "minor_of"]
 
 GROUP: Final = "anywhere.eks.amazonaws.com"
 #: The annotation that keeps EKS Anywhere's controller from a Cluster; `eksctl anywhere` sets it while it upgrades.
 PAUSED: Final = f"{GROUP}/paused"
+#: The annotation with which `eksctl anywhere` keeps Flux from a Cluster, and from what it refers to, while it upgrades.
+FLUX_RECONCILE: Final = "kustomize.toolkit.fluxcd.io/reconcile"
 #: The annotation of a management cluster whose controllers are of another release than itself.
 COMPONENTS: Final = f"{GROUP}/management-components-version"
 
@@ -69,6 +71,8 @@ class EksaCluster:
     components: str
     #: The value of the annotation that pauses its controller, None where it does not carry it.
     pause: str | None
+    #: The value of the annotation that keeps Flux from it, None where it does not carry it, or nobody asked.
+    flux: str | None
     #: Name of the Cluster that manages it; its own where it manages itself.
     manager: str
     workers: tuple[WorkerGroup, ...]
@@ -135,6 +139,7 @@ class EksaCluster:
             release=str(spec.get("eksaVersion") or ""),
             components=str(value_at(meta, f"annotations[{COMPONENTS}]") or ""),
             pause=value_at(meta, f"annotations[{PAUSED}]"),
+            flux=value_at(meta, f"annotations[{FLUX_RECONCILE}]"),
             manager=str(value_at(spec, "managementCluster.name") or name),
             workers=tuple(_group(name, one) for one in groups),
             control_plane_count=_count(value_at(spec, "controlPlaneConfiguration.count")),

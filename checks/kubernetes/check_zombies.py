@@ -108,7 +108,7 @@ def check_dead_nodes_are_dead(nodes_and_hosts: Nodes) -> None:
         raise found(
             "; ".join(_told(one) for one in living) + aside,
             evidence=_evidence(living),
-            remedy="Their pods may run a second time elsewhere. Before anything is drained, restart the kubelet on the host "
+            remedy="# Their pods may run a second time elsewhere. Before anything is drained, restart the kubelet on the host "
             "itself; where that does not help, the host:\n"
             + "\n".join(f"  sudo systemctl restart kubelet   # on {one.host.name}" for one in zombies if one.host),
         )
@@ -118,7 +118,7 @@ def check_dead_nodes_are_dead(nodes_and_hosts: Nodes) -> None:
         raise found(
             "; ".join(_told(one) for one in living),
             evidence=_evidence(living),
-            remedy="The kubelet is there and says why its node is not ready. Mend that before its pods are replaced:\n"
+            remedy="# The kubelet is there and says why its node is not ready. Mend that before its pods are replaced:\n"
             + "\n".join(f"  kubectl describe node {shlex.quote(one.node.name)}   # of {one.cluster}" for one in living),
             lower=True,
         )
@@ -190,7 +190,7 @@ def check_singletons_are_not_stuck(singletons: list[Singleton], node_states: lis
             for one, old, others in stuck
             for pod in (*old, *others)
         ],
-        remedy="Bring the node back (restart its kubelet, else its host). Only where its host is certainly off, delete the pod "
+        remedy="# Bring the node back (restart its kubelet, else its host). Only where its host is certainly off, delete the pod "
         "by force:\n"
         + "\n".join(
             f"  kubectl delete pod -n {shlex.quote(one.namespace)} {shlex.quote(pod.name)} --force --grace-period=0"

@@ -109,9 +109,9 @@ def _no_backup(bad: list[tuple[str, dict[str, HostBackups]]], parameters: dict[s
     return found(
         "; ".join(told),
         evidence=lines,
-        remedy="On one healthy control-plane node, not on the one that is to be repaired:\n"
+        remedy="# On one healthy control-plane node, not on the one that is to be repaired:\n"
         f"  sudo /usr/local/bin/cluster-backup.sh {shlex.quote(directory)}\n"
-        "and keep a copy elsewhere. Where backups lie in another directory, name it: parameter backup-directory.",
+        "# Keep a copy elsewhere. Where backups lie in another directory, name it: parameter backup-directory.",
     )
 
 

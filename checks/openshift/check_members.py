@@ -8,17 +8,17 @@ from typing import Final
 
 from conformance import BEFORE, BLOCKER, CLUSTER, REPAIR, STUCK, Members, Unreadable, clear, found, hazard
 from conformance.facts.kubernetes import Node
-from conformance.facts.values.etcd import EtcdCluster, EtcdMember, plain_host
+from conformance.facts.values.etcd import EtcdCluster, EtcdEndpoint, EtcdMember, plain_host
 from conformance.facts.values.moments import span
 
 from ..sources import OPENSHIFT_ETCD
+from .alarms import RSH, disarmed
 from .facts import NAMESPACE, EtcdOperator, NodeSecret, NodeSecrets
 
 #: What the operator says of the members. It counts as available with a majority, whatever becomes of the others.
 _COUNT: Final = re.compile(r"(\d+) of (\d+) members are available")
 #: Those that it names; one without a name by its address. Source: openshift/cluster-etcd-operator, pkg/etcdcli/health.go.
 _BAD: Final = re.compile(r"(?:NAME-PENDING-)?([^\s,]+) (?:is unhealthy|has not started)")
-_RSH: Final = f"oc rsh -n {NAMESPACE} -c etcdctl"
 
 
 def _is_address(text: str) -> bool:
@@ -48,43 +48,52 @@ def check_etcd_members_are_healthy(etcd_seen: Members, operator_seen: Members) -
     told: list[str] = []
     lines: list[str] = []
     unknown = ""
+    raised: list[EtcdCluster] = []
     for etcd in etcd_seen.values():
         try:
-            told, lines = _unhealthy(etcd)
+            told, lines, others = _unhealthy(etcd)
+            # Where nothing but the alarm is wrong, no member is to be mended, let alone replaced.
+            raised += [etcd] if etcd.alarms and not others else []
         except Unreadable as failure:
             unknown = failure.reason
     for operator in operator_seen.values():
         said, shown = _complaints(operator, "; ".join(told))
         told, lines = [*told, *said], [*lines, *shown]
     if told:
-        raise found("; ".join(told), evidence=lines)
+        way = [line for etcd in raised for line in disarmed(etcd)]
+        raise found("; ".join(told), evidence=lines, remedy="\n".join(way) if way else None)
     if unknown:
         raise Unreadable(unknown)
 
 
-def _unhealthy(etcd: EtcdCluster) -> tuple[list[str], list[str]]:
-    """What is wrong with members, and the lines that show it.
+def _unhealthy(etcd: EtcdCluster) -> tuple[list[str], list[str], bool]:
+    """What is wrong with members, the lines that show it, and whether it is more than an alarm.
 
     :raises Unreadable: nothing is wrong as far as was seen, and not all was seen.
     """
-    told, lines = [], []
     failing = [one for one in etcd.endpoints if one.healthy is False]
     if etcd.unlisted and (failing or not etcd.has_quorum):
-        told = [f"{one.url} does not commit ({one.health_error or 'no reason given'})" for one in failing]
+        told = [f"{one.url} {_ill(one)}" for one in failing]
         errors = [f"{one.url}: {error}" for one in etcd.endpoints for error in one.errors]
-        return told or ["etcd has no leader"], [*told, *errors, etcd.unlisted]
-    healthy, untried = etcd.healthy_voters, []
+        return told or ["etcd has no leader"], [*told, *errors, etcd.unlisted], True
+    told, lines = [], []
+    if etcd.alarms:
+        told = [f"alarm {', '.join(etcd.alarms)} is raised: etcd takes no more writes, though its members commit"]
+        lines = [f"{one.url}: {one.health_error.strip()}" for one in failing if one.commits]
+    healthy, untried = etcd.committing_voters if etcd.alarms else etcd.healthy_voters, []
+    count = len(told)
     for member in etcd.members:
         ends = etcd.endpoints_of(member)
         reasons = [one.health_error for one in ends if one.health_error]
+        failed = next((one for one in ends if one.healthy is False), None)
         if not member.started:
             told.append(f"member {member} was added and never started")
         elif member.learner:
             told.append(f"member {member} is still a learner: it has no vote")
         elif member in healthy:
             continue
-        elif any(one.healthy is False for one in ends):
-            told.append(f"member {member} does not commit ({reasons[0] if reasons else 'no reason given'})")
+        elif failed:
+            told.append(f"member {member} {_ill(failed)}")
         else:
             untried.append(str(member))
             continue
@@ -92,7 +101,13 @@ def _unhealthy(etcd: EtcdCluster) -> tuple[list[str], list[str]]:
         lines.append(f"member {member}: {urls}{'; ' + '; '.join(reasons) if reasons else ''}")
     if untried and not told:
         raise Unreadable(f"whether it commits was asked of no endpoint of {', '.join(untried)}")
-    return told, lines
+    return told, lines, len(told) > count
+
+
+def _ill(endpoint: EtcdEndpoint) -> str:
+    """What is wrong with an endpoint that etcdctl calls unhealthy."""
+    word = "commits, and is not healthy" if endpoint.commits else "does not commit"
+    return f"{word} ({endpoint.health_error or 'no reason given'})"
 
 
 def _complaints(operator: EtcdOperator, known: str) -> tuple[list[str], list[str]]:
@@ -151,17 +166,24 @@ def check_members_and_nodes_agree(openshift_etcd: EtcdCluster, control_plane_nod
     raise found(
         "; ".join(told),
         evidence=list(dict.fromkeys(lines)),
-        remedy="Look first whether one can be removed (--situation repair); then, once its node is gone for good:\n"
-        + "\n".join(f"  {_removal(openshift_etcd, one)}" for one in gone)
-        if gone
-        else None,
+        remedy="\n".join(_removals(openshift_etcd, gone)) if gone else None,
     )
+
+
+def _removals(etcd: EtcdCluster, gone: list[EtcdMember]) -> list[str]:
+    """The way out for members without a node: the first is removed, the others after another look."""
+    first, *others = [f"  {_removal(etcd, one)}" for one in gone]
+    return [
+        "# Look first whether one can be removed (--situation repair); then, once its node is gone for good:",
+        first,
+        *(f"# and after another look:{one}" for one in others),
+    ]
 
 
 def _removal(etcd: EtcdCluster, member: EtcdMember) -> str:
     """The document's command, in the pod of a healthy member."""
-    pod = next((f"etcd-{one.name}" for one in etcd.healthy_voters if one.id != member.id), "POD")
-    return f"{_RSH} {shlex.quote(pod)} etcdctl member remove {member.hex_id}"
+    pod = next((f"etcd-{one.name}" for one in etcd.committing_voters if one.id != member.id), "POD")
+    return f"{RSH} {shlex.quote(pod)} etcdctl member remove {member.hex_id}"
 
 
 def _line(member: EtcdMember) -> str:
@@ -186,20 +208,35 @@ def check_a_member_can_be_removed(openshift_etcd: EtcdCluster) -> None:
     if etcd.unlisted and not etcd.has_quorum:
         errors = [f"{one.url}: {error}" for one in etcd.endpoints for error in one.errors]
         raise found("etcd has no leader and so no quorum: it cannot remove anybody", evidence=[*errors, etcd.unlisted])
-    voters, healthy, bad = etcd.voters, etcd.healthy_voters, etcd.unhealthy_voters
+    voters, healthy = etcd.voters, etcd.committing_voters
+    # An alarm makes every endpoint unhealthy: it is no reason to remove a member that commits.
+    bad = [one for one in voters if one not in healthy]
     untried = [one for one in bad if one.started and not any(it.healthy is False for it in etcd.endpoints_of(one))]
-    if untried:
-        raise Unreadable(f"whether it commits was asked of no endpoint of {', '.join(map(str, untried))}")
-    if not bad:
-        raise clear(f"all {len(voters)} voting members are healthy: none of them has to be removed")
     names = ", ".join(map(str, bad))
+    shown = [_line(one) + (" healthy" if one in healthy else " unhealthy") for one in voters]
     # A quorum of today is what a removal takes. With it, the leaving of an ill member never costs the quorum.
-    if not etcd.has_quorum:
+    if not untried and not etcd.has_quorum:
         raise found(
             f"{len(healthy)} of {len(voters)} voting members are healthy, {etcd.quorum} are a majority: "
             f"nothing can be removed while {names} {'is' if len(bad) == 1 else 'are'} down",
-            evidence=[_line(one) + (" healthy" if one in healthy else " unhealthy") for one in voters],
+            evidence=shown,
         )
+    if etcd.alarms:
+        raise found(
+            f"alarm {', '.join(etcd.alarms)} is raised, and {len(healthy)} of {len(voters)} voting members commit: mend and "
+            f"disarm it first, and remove nobody before{f'; then look again at {names}' if bad else ''}",
+            evidence=[
+                *(f"{one.url}: {one.health_error.strip()}" for one in etcd.endpoints if one.health_error),
+                *shown,
+            ],
+            remedy="\n".join(disarmed(etcd)),
+        )
+    if untried:
+        raise Unreadable(f"whether it commits was asked of no endpoint of {', '.join(map(str, untried))}")
+    if not etcd.alarms_known:
+        raise Unreadable("which alarms are raised is not known: etcdctl was unable to fetch the alarm list")
+    if not bad:
+        raise clear(f"all {len(voters)} voting members are healthy: none of them has to be removed")
     first, left = bad[0], len(voters) - 1
     which = f"{names} can be removed" if len(bad) == 1 else f"{names} can be removed one by one, each looked at anew"
     raise clear(
@@ -269,7 +306,7 @@ def check_no_secret_is_stale(
             for _, one in stale
         ],
         remedy=f"oc delete secret -n {NAMESPACE} {shlex.join(one.name for _, one in stale)}\n"
-        "For a node that is still there the operator makes new ones at once: those are not to be deleted again.",
+        "# For a node that is still there the operator makes new ones at once: those are not to be deleted again.",
     )
 
 

@@ -126,9 +126,10 @@ def check_etcd_runs_on_each_node(
     raise found(
         f"{'; '.join(told)} (forced with the reason {operator.reason!r})",
         evidence=[*_state(operator), *lines, f"pods of etcd in {NAMESPACE}: {_names(etcd_pods.pods)}"],
-        remedy="While a revision is being brought out, wait and look again; what holds it up: "
-        "oc get etcd cluster -o yaml, oc get pods -n openshift-etcd\n"
-        "If nothing moves, force it again with a reason that was never given:\n" + redeploy(),
+        remedy="# While a revision is being brought out, wait and look again; what holds it up:\n"
+        "  oc get etcd cluster -o yaml\n"
+        "  oc get pods -n openshift-etcd\n"
+        "# If nothing moves, force it again with a reason that was never given:\n" + redeploy(),
     )
 
 

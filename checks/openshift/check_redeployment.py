@@ -33,5 +33,5 @@ def check_redeployment_reason_is_new(
         raise found(
             f"{' and '.join(same)}: {etcd_operator.reason!r} stands there already, so the operator will do nothing",
             evidence=[f"etcd/cluster: spec.forceRedeploymentReason {etcd_operator.reason}"],
-            remedy="Give a reason that was never given:\n" + redeploy(),
+            remedy="# Give a reason that was never given:\n" + redeploy(),
         )

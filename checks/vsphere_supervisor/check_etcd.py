@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final
 
 from conformance import BEFORE, BLOCKER, CLUSTER, STUCK, Unreadable, found, hazard
@@ -12,12 +13,12 @@ from conformance.facts.values.etcd import EtcdCluster, EtcdMember, plain_host
 from ..sources import VSPHERE_JOIN_TIMEOUT
 from .facts import Held
 
-_ETCDCTL: Final = f"etcdctl {' '.join(KUBEADM_FLAGS)}"
-_REMEDY: Final = (
-    "A member that was left keeps the next node from joining (Peer URLs already exists), and counts for the majority. Let the "
-    "Supervisor end the attempt that runs; look at the member list again after 2 minutes. What is still there then, and "
-    "whose node is gone for good, is to be removed on a healthy control-plane node, after a snapshot:"
+_FLAGS: Final = " ".join(KUBEADM_FLAGS)
+_WAIT: Final = (
+    "# A member that was left keeps the next node from joining (Peer URLs already exists), and counts for the majority.",
+    "# 1. Let the Supervisor end the attempt that runs, and look at the member list again after 2 minutes:",
 )
+_NEVER: Final = "# Do not delete an existing control-plane VM."
 
 
 @hazard(
@@ -46,7 +47,7 @@ def check_no_member_was_left(vks_no_supervisor: str, etcd: EtcdCluster, nodes: l
         raise found(
             f"of {len(members)} members of etcd, {len(said)} cannot stay as they are: {'; '.join(said)} ({etcd.source})",
             evidence=lines,
-            remedy=_way(stale),
+            remedy=_way(etcd, stale),
         )
 
 
@@ -85,17 +86,35 @@ def _line(member: EtcdMember) -> str:
     )
 
 
-def _way(stale: list[EtcdMember]) -> str:
+def _way(etcd: EtcdCluster, stale: list[EtcdMember]) -> str:
+    etcdctl = _etcdctl(etcd)
+    lines = [*_WAIT, f"{etcdctl} member list -w table"]
     if not stale:
-        return (
-            f"{_REMEDY.rpartition(' What is still')[0]} Then mend what kept the node from joining in time "
-            "(vks-control-plane-overloaded, vks-control-plane-network-slow). Do not delete an existing control-plane VM."
-        )
+        lines += [
+            "# 2. Mend what kept the node from joining in time (vks-control-plane-overloaded, vks-control-plane-network-slow).",
+        ]
+        return "\n".join([*lines, _NEVER])
+    steps = [(f"{etcdctl} snapshot save /var/lib/etcd/before-removal.db", "")]
+    # A name is text from the cluster: it must not end the comment.
+    steps += [
+        (f"{etcdctl} member remove {one.hex_id}", f"   # {' '.join(one.name.split()) or 'never started'}")
+        for one in stale
+    ]
+    last = len(steps) - 1
     return "\n".join(
         [
-            _REMEDY,
-            f"  {_ETCDCTL} snapshot save /var/lib/etcd/before-removal.db",
-            *(f"  {_ETCDCTL} member remove {one.hex_id}   # {one.name or 'never started'}" for one in stale),
-            "Do not delete an existing control-plane VM.",
+            *lines,
+            "# 2. Remove what is still there then, and whose node is gone for good, after a snapshot:",
+            *(f"{step}{' &&' if number < last else ''}{note}" for number, (step, note) in enumerate(steps)),
+            _NEVER,
         ]
     )
+
+
+def _etcdctl(etcd: EtcdCluster) -> str:
+    """The program where it was asked: on a control-plane host, or in a pod of the workload cluster."""
+    namespace, _, pod = etcd.pod.rpartition("/")
+    if not pod:
+        return f"sudo etcdctl {_FLAGS}"
+    where = f"-n {shlex.quote(namespace or 'kube-system')} {shlex.quote(pod)}"
+    return f"kubectl exec {where} -c etcd -- etcdctl {_FLAGS}"

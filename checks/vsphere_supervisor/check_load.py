@@ -128,7 +128,7 @@ def _line(pod: PodUsage, node: NodeUsage) -> str:
 def _remedy(pods: list[PodUsage]) -> str:
     if not pods:
         return (
-            "See what uses the nodes, and give them more room or let others do the work:\n"
+            "# See what uses the nodes, and give them more room or let others do the work:\n"
             "  kubectl top pods -A --sort-by=memory\n  kubectl top nodes"
         )
     lines = []
@@ -139,14 +139,14 @@ def _remedy(pods: list[PodUsage]) -> str:
             lines.append(f"  kubectl scale -n {space} {shlex.quote(one.owner)} --replicas=0")
         elif kind:
             lines.append(
-                f"  kubectl get -n {space} {shlex.quote(one.owner)}   (cannot be scaled: keep it off these nodes)"
+                f"  kubectl get -n {space} {shlex.quote(one.owner)}   # cannot be scaled: keep it off these nodes"
             )
         else:
-            lines.append(f"  kubectl get pod -n {space} {shlex.quote(one.name)} -o wide   (nothing keeps it)")
+            lines.append(f"  kubectl get pod -n {space} {shlex.quote(one.name)} -o wide   # nothing keeps it")
     scale = list(dict.fromkeys(lines))
-    more = f"\n  … and {len(scale) - 20} more" if len(scale) > 20 else ""
+    more = f"\n# … and {len(scale) - 20} more" if len(scale) > 20 else ""
     return (
-        "Scale these workloads down until the upgrade is through, or move them to worker nodes; note their replicas first:\n"
+        "# Scale these workloads down until the upgrade is through, or move them to worker nodes; note their replicas first:\n"
         + "\n".join(scale[:20])
         + more
     )

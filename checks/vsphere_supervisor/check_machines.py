@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from typing import Final
 
 from conformance import BEFORE, BLOCKER, CLUSTER, STUCK, WARNING, NotApplicable, Unreadable, clear, found, hazard
-from conformance.facts.values.capi import CapiObject, Condition, ControlPlane, Machine
+from conformance.facts.values.capi import CapiCluster, CapiObject, Condition, ControlPlane, Machine
 
 from ..sources import VSPHERE_JOIN_TIMEOUT
-from .facts import ControlPlaneNode, Held, joined
+from .facts import ControlPlaneNode, Held, existed, joined
 
 #: What controllers say of a machine that they could not replace: the older API's reason, also as it is handed up to the
 #: control plane and the cluster ("RemediationFailed @ Machine/NAME"), the document's wording, the newer API's reason, and
@@ -49,7 +50,7 @@ def check_remediation_works(vks_held: Held) -> None:
         f"remediation failed at {', '.join(machines) or 'a control-plane machine that is not named'}, says {reporters}"
         f"{f': {why}' if why else ''}",
         evidence=[f"{one}: {condition}" for one, condition in said],
-        remedy=f"{_JOIN_CAUSES}\nIn the Supervisor:\n"
+        remedy=f"# {_JOIN_CAUSES}\n# In the Supervisor:\n"
         + "\n".join(f"  kubectl describe machine -n {space} {shlex.quote(one)}" for one in machines or ["NAME"]),
     )
 
@@ -103,8 +104,8 @@ def check_control_plane_nodes_have_their_role(vks_control_plane_nodes: list[Cont
                 f"{one.machine.phase or 'without phase'}, label cluster.x-k8s.io/control-plane"
                 for one in ready
             ],
-            remedy="Do not label the node by hand: it has no etcd and no API server.\n" + _JOIN_CAUSES + "\n"
-            "On the node:\n"
+            remedy="# Do not label the node by hand: it has no etcd and no API server.\n# " + _JOIN_CAUSES + "\n"
+            "# On the node:\n"
             + "\n".join(
                 f"  ssh {shlex.quote(one.node.internal_ip or one.node.name)} sudo cat /var/log/cloud-init-output.log"
                 for one in ready
@@ -129,16 +130,20 @@ def check_control_plane_nodes_have_their_role(vks_control_plane_nodes: list[Cont
     source=VSPHERE_JOIN_TIMEOUT.section("シングルコントロールプレーンノード構成のクラスタ"),
     remedy="Scale the control plane to 3 before the upgrade, and keep a backup of etcd.",
 )
-def check_control_plane_has_several_replicas(vks_workload: str, capi_control_plane: ControlPlane) -> None:
+def check_control_plane_has_several_replicas(
+    vks_workload: str,  # noqa: ARG001 - rules out
+    capi_control_plane: ControlPlane,
+    capi_cluster: CapiCluster,
+) -> None:
     if capi_control_plane.wanted > 1:
         return
     raise found(
         f"{capi_control_plane} has {capi_control_plane.wanted} replica: where its successor fails to join etcd, the "
         "Supervisor may leave it as it is (Remediation Failed)",
         evidence=[f"{capi_control_plane}: spec.replicas {capi_control_plane.wanted}"],
-        remedy="Keep a backup of etcd. Where the cluster may have 3 control-plane nodes, give it 3 before the upgrade, in the "
+        remedy="# Keep a backup of etcd. Where the cluster may have 3 control-plane nodes, give it 3 before the upgrade, in the "
         "Cluster's or TanzuKubernetesCluster's topology (controlPlane.replicas: 3), in the Supervisor:\n"
-        f"  kubectl edit cluster -n {shlex.quote(capi_control_plane.namespace)} {shlex.quote(vks_workload)}",
+        f"  kubectl edit cluster -n {shlex.quote(capi_cluster.namespace)} {shlex.quote(capi_cluster.name)}",
     )
 
 
@@ -151,7 +156,7 @@ def check_control_plane_has_several_replicas(vks_workload: str, capi_control_pla
     source=VSPHERE_JOIN_TIMEOUT.section("重要: 既存のコントロールプレーン VM を削除することは適切ではありません"),
     remedy="Do not delete an existing control-plane machine. Hold the cluster, and save etcd first.",
 )
-def check_no_existing_machine_is_deleted(vks_held: Held) -> None:
+def check_no_existing_machine_is_deleted(vks_held: Held, vks_roles: Mapping[str, bool]) -> None:
     held = vks_held
     if held.cluster.deleted:
         raise NotApplicable(f"{held.cluster} itself is being deleted, since {held.cluster.deleted}")
@@ -161,7 +166,10 @@ def check_no_existing_machine_is_deleted(vks_held: Held) -> None:
     staying = [one for one in held.machines if not one.deleted]
     without = [one for one in staying if joined(one) is False]
     holding = [one for one in staying if joined(one)]
-    existing = [one for one in deleting if joined(one) is not False or not holding]
+    was = {one.name: existed(one, held, vks_roles) for one in deleting}
+    # Where nobody else holds the data, whoever may hold it counts.
+    existing = [one for one in deleting if was[one.name] or (was[one.name] is None and not holding)]
+    doubtful = [one.name for one in deleting if was[one.name] is None and holding]
     if existing and (without or not (holding or _unsaid(staying))):
         names = ", ".join(one.name for one in existing)
         new = ", ".join(one.name for one in without)
@@ -172,17 +180,26 @@ def check_no_existing_machine_is_deleted(vks_held: Held) -> None:
             + (f", and only {others} would be left" if others and new else "")
             + ("; nothing would be left of the database" if not others else ""),
             evidence=[
-                *(f"{one}: deletionTimestamp {one.deleted}" for one in existing),
+                *(f"{one}: deletionTimestamp {one.deleted}{_role_of(one, vks_roles)}" for one in existing),
                 *(f"{one}: {_etcd_of(one)}" for one in staying),
             ],
             remedy=_hold(held, existing),
         )
-    if existing and _unsaid(staying):
+    if (existing or doubtful) and _unsaid(staying):
         raise Unreadable(
-            f"{', '.join(one.name for one in existing)} is being deleted, and whether {', '.join(_unsaid(staying))} has "
-            "joined etcd is not said (no condition EtcdMemberHealthy): see `etcdctl member list` before it goes"
+            f"{', '.join([*(one.name for one in existing), *doubtful])} is being deleted, and whether "
+            f"{', '.join(_unsaid(staying))} has joined etcd is not said (no condition EtcdMemberHealthy): see "
+            "`etcdctl member list` before it goes"
         )
-    told = "never joined etcd" if not existing else "and all the others have joined etcd"
+    if doubtful and without and len(holding) < held.control_plane.wanted:
+        raise Unreadable(
+            f"whether {', '.join(doubtful)}, which is being deleted, was part of etcd is not known, and "
+            f"{', '.join(one.name for one in without)} has not joined: see whether its node has the control-plane role "
+            "(kubectl get nodes), or `etcdctl member list`, before it goes"
+        )
+    told = "and all the others have joined etcd" if existing or (doubtful and not without) else "never joined etcd"
+    if doubtful and without:
+        told = f"and {', '.join(one.name for one in holding)} have joined etcd, as many as there are to be"
     raise clear(f"{', '.join(one.name for one in deleting)} is being deleted, {told}")
 
 
@@ -196,13 +213,17 @@ def _etcd_of(machine: Machine) -> str:
     return str(machine.condition("EtcdMemberHealthy") or "no condition EtcdMemberHealthy")
 
 
+def _role_of(machine: Machine, roles: Mapping[str, bool]) -> str:
+    return f", its node {machine.node} has the control-plane role" if roles.get(machine.node or "") else ""
+
+
 def _hold(held: Held, existing: list[Machine]) -> str:
     space, name = shlex.quote(held.cluster.namespace), shlex.quote(held.cluster.name)
     paused = '{"spec":{"paused":true}}'
     nodes = ", ".join(one.node or one.name for one in existing)
     return (
-        "A deletion that was asked for cannot be taken back. Keep it from going on, in the Supervisor:\n"
+        "# A deletion that was asked for cannot be taken back. Keep it from going on, in the Supervisor:\n"
         f"  kubectl patch cluster -n {space} {name} --type merge -p {shlex.quote(paused)}\n"
-        f"Save etcd on {nodes} (etcdctl snapshot save), and keep the file elsewhere. Then ask VMware support how to go on; "
+        f"# Save etcd on {nodes} (etcdctl snapshot save), and keep the file elsewhere. Then ask VMware support how to go on; "
         "do not remove finalizers, and do not delete the VM."
     )

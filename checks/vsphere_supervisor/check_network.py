@@ -148,14 +148,16 @@ def _remedy(net: Network, said: list[str], slow: list[str]) -> str:
     parts = []
     if said:
         parts.append(
-            "Find out what slows the network between these VMs: their ESXi hosts and uplinks (esxtop, dropped packets), MTU, "
-            "distributed firewall, vMotion or backup traffic on the same uplinks. Measure again with\n  ping -c 100 -i 0.2 ADDRESS"
+            "# Find out what slows the network between these VMs: their ESXi hosts and uplinks (esxtop, dropped packets), MTU, "
+            "distributed firewall, vMotion or backup traffic on the same uplinks. Measure again with:\n  ping -c 100 -i 0.2 ADDRESS"
         )
     if slow:
-        parts.append("Look at the latency of the datastore of these VMs, and at other VMs that write to it.")
+        parts.append("# Look at the latency of the datastore of these VMs, and at other VMs that write to it.")
     if net.database > 2 * 1024**3:
-        parts.append("Make the database smaller: delete what nobody needs (events, old objects), then etcdctl defrag.")
-    return "\n".join([*parts, "Do not make a control-plane node anew before: it has 2 minutes to join etcd."])
+        parts.append(
+            "# Make the database smaller: delete what nobody needs (events, old objects), then etcdctl defrag."
+        )
+    return "\n".join([*parts, "# Do not make a control-plane node anew before: it has 2 minutes to join etcd."])
 
 
 def _ms(seconds: float) -> str:

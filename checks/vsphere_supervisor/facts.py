@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from conformance import Member, Members, NotApplicable, Unreadable, Version, cluster_fact, every
 from conformance.facts.cluster_api import Correlated, correlate
-from conformance.facts.kubernetes import Node, kubernetes_version
+from conformance.facts.kubernetes import Node, kubernetes_version, nodes
 from conformance.facts.kubernetes_nodes import NodeState
 from conformance.facts.values.capi import CapiCluster, ControlPlane, Machine
 from conformance.subjects import Subject
 
-__all__ = ["ControlPlaneNode", "Held"]
+__all__ = ["ControlPlaneNode", "Held", "existed", "joined"]
 
 #: Conditions that the controller of a control plane sets on its machines once a member of etcd answers there.
 #: Source: https://cluster-api.sigs.k8s.io/developer/core/controllers/control-plane
@@ -41,8 +42,12 @@ def vks_workload(subject: Subject, vks_no_supervisor: str) -> str:
 
 @cluster_fact()
 def vks_members(capi_all_clusters: list[CapiCluster]) -> list[Member]:
-    """The workload clusters that the Supervisor keeps."""
-    return [Member(one.name, "workload") for one in capi_all_clusters]
+    """The workload clusters that the Supervisor keeps; those that are called alike with their namespaces."""
+    names = Counter(one.name for one in capi_all_clusters)
+    return [
+        Member(one.name if names[one.name] == 1 else f"{one.namespace}/{one.name}", "workload")
+        for one in capi_all_clusters
+    ]
 
 
 @cluster_fact()
@@ -98,6 +103,31 @@ def joined(machine: Machine) -> bool | None:
         return False
     said = machine.condition(*_ETCD_HEALTHY)
     return None if said is None else said.is_true
+
+
+@cluster_fact(every(nodes, any=True))
+def vks_roles(listed: Members) -> Mapping[str, bool]:
+    """Node of the workload cluster -> whether it has the role of a control-plane node; empty where nobody could look."""
+    held: list[Node] = next(iter(listed.values()), [])
+    return {one.name: "control-plane" in one.roles for one in held}
+
+
+def existed(machine: Machine, held: Held, roles: Mapping[str, bool]) -> bool | None:
+    """Whether a machine that is being deleted was part of etcd; None where that cannot be told.
+
+    Its condition does not say: the controller sets EtcdMemberHealthy to False on every machine that is being deleted.
+    """
+    if machine.node is None:
+        return False
+    if machine.node in roles:
+        return roles[machine.node]
+    if joined(machine):
+        return True
+    # The controller makes no other one before all that are there, and are not being deleted, have joined.
+    later = [
+        one for one in held.machines if machine.created and machine.created < one.created <= (machine.deleted or "")
+    ]
+    return True if later else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,15 +105,19 @@ def capi_all_machines(objects: Iterable[Mapping[str, Any]]) -> list[Machine]:
 
 @cluster_fact()
 def capi_cluster(capi_all_clusters: list[CapiCluster], subject: Subject) -> CapiCluster:
-    """The Cluster object of the very cluster: the one of its name, else the only one of a cluster that manages itself."""
-    named = [one for one in capi_all_clusters if one.name == subject.name]
+    """The Cluster object of the very cluster: the one of its name, else the only one of a cluster that manages itself.
+
+    ``NAMESPACE/NAME`` names one of several that are called alike.
+    """
+    named = [one for one in capi_all_clusters if subject.name in (one.name, f"{one.namespace}/{one.name}")]
     if len(named) == 1:
         return named[0]
     where = f"cluster {subject.manager or subject.name}"
     if len(named) > 1:
         spaces = ", ".join(one.namespace for one in named)
         raise Unreadable(
-            f"{where} holds a Cluster object {subject.name!r} in each of the namespaces {spaces}: which one?"
+            f"{where} holds a Cluster object {subject.name!r} in each of the namespaces {spaces}: call the one that is meant "
+            f"{named[0].namespace}/{subject.name} or the like in the change file"
         )
     if len(capi_all_clusters) == 1 and subject.manager is None:
         return capi_all_clusters[0]

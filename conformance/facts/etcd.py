@@ -110,12 +110,13 @@ def etcd_cluster(members: ExecAnswers, statuses: ExecAnswers, health: ExecAnswer
     :raises Unreadable: no pod answers one of the three, or not as etcdctl does.
     """
     listed = members.best
-    # One that is cut off from the rest may find nobody healthy: the view that finds most is the one of the quorum.
+    # One that is cut off from the rest may find that nobody commits: the view that finds most is the one of the quorum.
     views = [parse_health(one.stdout) for one in health.values()] or [parse_health(health.best.stdout)]
-    tried = max(views, key=lambda view: sum(one.healthy is True for one in view))
+    tried = max(views, key=lambda view: sum(one.commits is True for one in view))
     told = [parse_statuses(one.stdout) for one in statuses.values()] or [parse_statuses(statuses.best.stdout)]
     fullest = max(told, key=len)
-    return _whole(EtcdCluster.of(parse_members(listed.stdout), fullest, tried, f"etcdctl in pod {listed.pod}"))
+    source = f"etcdctl in pod {listed.pod}"
+    return _whole(EtcdCluster.of(parse_members(listed.stdout), fullest, tried, source, pod=listed.pod))
 
 
 def _whole(found: EtcdCluster) -> EtcdCluster:
@@ -167,12 +168,12 @@ def etcd_on_host(
 
 @cluster_fact(every(etcd_on_host, on=[CONTROL_PLANE], any=True))
 def etcd_on_hosts(seen: Members) -> EtcdCluster:
-    """The etcd cluster as seen from its control-plane hosts: from the one that finds most of it healthy."""
+    """The etcd cluster as seen from its control-plane hosts: from the one that finds most of it committing."""
     if not seen:
         reasons = "; ".join(dict.fromkeys(why.reason for why in seen.unread.values()))
         raise Unreadable(reasons or "no control-plane host of the cluster is named: add hosts to the change")
     views: list[EtcdCluster] = list(seen.values())
-    return max(views, key=lambda one: (not one.unlisted, 0 if one.unlisted else len(one.healthy_voters)))
+    return max(views, key=lambda one: (not one.unlisted, 0 if one.unlisted else len(one.committing_voters)))
 
 
 @cluster_fact(every(etcd_on_host, on=[CONTROL_PLANE], any=True))

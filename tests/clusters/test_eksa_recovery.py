@@ -157,7 +157,7 @@ def test_reconciliation_is_still_paused(stuck: Result) -> None:
     assert "Flux's Kustomization flux-system/flux-system in mgmt (spec.suspend)" in found["message"]
     assert "GitRepository" not in found["message"]
     assert "kustomizations flux-system/flux-system: spec.suspend: true" in lines_of(found)
-    assert found["remedy"].startswith("first bring the Cluster API objects back: they are in the bootstrap cluster")
+    assert found["remedy"].startswith("# First bring the Cluster API objects back: they are in the bootstrap cluster")
     assert stuck.on(BOOT)[PAUSED] == "not-applicable"
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "group",
     "holding",
     "machine",
+    "pasted",
     "plane",
     "station",
     "table",
@@ -316,3 +317,18 @@ def station(
         says=says,
         broken={key if k is recovery_directory else k: v for k, v in (broken or {}).items()},
     )
+
+
+def pasted(remedy: str, place: Path, *, fails: str = "nothing", **environment: str) -> list[str]:
+    """What a remedy runs when it is pasted into a shell, in which every program but `fails` (a word of it) succeeds."""
+    log = place / "ran"
+    log.write_text("")
+    programs = place / "bin"
+    programs.mkdir(exist_ok=True)
+    for name in ("docker", "kubectl", "eksctl", "flux", "mkdir"):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{log}\ncase "$*" in *{fails}*) exit 1;; esac\n')
+        program.chmod(0o755)
+    env = {"PATH": str(programs), "HOME": str(place), **environment}
+    subprocess.run(["/bin/bash"], input=remedy + "\n", env=env, text=True, capture_output=True, check=False, cwd=place)
+    return log.read_text().splitlines()

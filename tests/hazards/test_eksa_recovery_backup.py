@@ -114,7 +114,7 @@ def test_what_there_is_is_shown(hazard):
 def test_the_remedy_names_what_is_there(hazard):
     given = {"eksa-directory": "/srv/my eksa"}
     finding = saved(hazard, station(TOOLS, path="/srv/my eksa", home="directory /home/ops\n"), parameters=given)
-    assert finding.remedy.startswith("cd '/srv/my eksa'\n")
+    assert finding.remedy.startswith("cd '/srv/my eksa' && ")
     return finding
 
 

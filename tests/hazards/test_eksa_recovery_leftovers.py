@@ -83,8 +83,9 @@ def test_something_is_left(hazard, machine, says, line):
     finding = left(hazard, machine)
     assert says in finding.message
     assert any(line in held for one in finding.evidence for held in one.lines)
-    assert "delete nothing by hand" in finding.remedy
-    assert ("end no eksctl anywhere that still works" in finding.remedy) is ("process" in finding.message)
+    assert "Delete nothing by hand" in finding.remedy
+    assert ("End no eksctl anywhere that still works" in finding.remedy) is ("process" in finding.message)
+    assert all(one.startswith("# ") for one in finding.remedy.split("\n")), "a paste must not clean up"
     return finding
 
 

@@ -18,6 +18,7 @@ from tests.hazards.eksa_recovery import (
     group,
     holding,
     machine,
+    pasted,
     plane,
     station,
     table,
@@ -182,6 +183,22 @@ def test_the_remedy_names_the_container(hazard):
     return run(hazard, whole(*others(ETCD, version="", phase="Pending")), hosts={"station": station(TOOLS)})
 
 
+@proves(RUNNING, kind=PRESENT, remedy="cd /srv/eksa && \\\ndocker start eksa_1681572481616591501 && \\\ndocker exec -i")
+def test_the_remedy_begins_where_the_paths_are_right(hazard):
+    stopped = station(TOOLS.replace("Up 2 hours", "Exited (137) 3 days ago"), path="/srv/eksa")
+    objects = whole(*others(ETCD, version="", phase="Pending"))
+    return run(hazard, objects, hosts={"station": stopped}, parameters={"eksa-directory": "/srv/eksa"})
+
+
+@proves(RUNNING, kind=PRESENT, remedy="# In the directory where eksctl anywhere is run:")
+def test_the_remedy_asks_for_a_container_that_is_not_known(hazard, tmp_path):
+    finding = run(hazard, whole(*others(ETCD, version="", phase="Pending")))
+    assert pasted(finding.remedy, tmp_path) == []
+    first, second = pasted(finding.remedy, tmp_path, CLITOOLS_CONT="eksa_1")
+    assert (first, second[:40]) == ("docker start eksa_1", "docker exec -i eksa_1 clusterctl describ")
+    return finding
+
+
 @proves(RUNNING, kind=ABSENT)
 @pytest.mark.parametrize("where", ["bootstrap", "management"])
 def test_the_documents_own_tree(hazard, where):
@@ -213,11 +230,48 @@ NO_NODE = [
 ]
 
 
+def newer(obj, *conditions):
+    """An object with conditions of the newer API beside its own."""
+    obj["status"]["v1beta2"] = {"conditions": list(conditions)}
+    return obj
+
+
+#: What the newer Cluster says of the document's machines, where its etcd has machines of its own.
+WAITING = condition("WorkerMachinesReady", "Unknown", "ReadyUnknown", f"* Machine {ETCD}: NodeHealthy: Waiting")
+OUTDATED = [condition("ControlPlaneMachinesUpToDate"), condition("WorkerMachinesUpToDate", "False", "NotUpToDate")]
+
+
+def waiting(**worker):
+    """The document's cluster in the newer API; `worker` is what differs at the worker."""
+    first, etcd, last = others(WORKER, version="v1.22.17-eks-1-22-24", **worker)
+    newer(etcd, condition(status="Unknown"), condition("NodeHealthy", "Unknown"))
+    return whole(first, etcd, last, cluster=newer(capi(), condition("Available"), WAITING))
+
+
+@proves(RUNNING, kind=PRESENT, says=["WorkerMachinesReady=Unknown", f"Machine {WORKER}: it is Failed"])
+def test_workers_that_are_not_ready_beside_an_etcd(hazard):
+    return run(hazard, waiting(phase="Failed"))
+
+
+@proves(RUNNING, kind=PRESENT, says=["WorkerMachinesReady=Unknown"])
+def test_without_an_etcd_nobody_waits_for_nodes(hazard):
+    return run(hazard, [one for one in waiting() if one["metadata"]["name"] != ETCD])
+
+
 @proves(RUNNING, kind=ABSENT)
 @pytest.mark.parametrize(
     "objects",
     [
         pytest.param(whole(*others(ETCD, version="", conditions=NO_NODE)), id="an etcd's machine"),
+        pytest.param(waiting(), id="what counts an etcd's machine as a worker"),
+        pytest.param(whole(cluster=newer(capi(), condition("Available"), *OUTDATED)), id="half upgraded"),
+        *(
+            pytest.param(
+                whole(*others(WORKER, conditions=[condition(), condition(f"{word}ing", "False", f"Not{word}ing")])),
+                id=f"not {word}ing",
+            )
+            for word in ("Updat", "Thaw")
+        ),
         pytest.param(
             whole(
                 cluster=capi(

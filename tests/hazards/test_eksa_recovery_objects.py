@@ -17,6 +17,7 @@ from tests.hazards.eksa_recovery import (
     fleet,
     holding,
     machine,
+    pasted,
     station,
     table,
     whole,
@@ -37,7 +38,6 @@ MOVE = (
     f"clusterctl move --to-kubeconfig {NAME}/{NAME}-eks-a-cluster.kubeconfig "
     f"--kubeconfig {NAME}/generated/{NAME}.kind.kubeconfig -n eksa-system"
 )
-AGAIN = f"eksctl anywhere upgrade cluster -f {NAME}/{NAME}-eks-a-cluster.yaml --force-cleanup -v9"
 
 
 def of(hazard, boot=(), mgmt=(), hosts=None, more=None, **world):
@@ -70,9 +70,36 @@ def test_all_are_in_the_bootstrap_cluster(hazard, serves, more):
         f"machine {one['metadata']['name']} in eksa-system, phase Running of {BOOT}" for one in table(MACHINES)
     ]
     steps = finding.remedy.split("\n")
-    order = [next(number for number, step in enumerate(steps) if one in step) for one in (BACK_UP, MOVE, AGAIN)]
+    order = [next(number for number, step in enumerate(steps) if one in step) for one in (BACK_UP, MOVE)]
     assert order == sorted(order)
     return finding
+
+
+@proves(OBJECTS, kind=PRESENT, remedy=MOVE)
+@pytest.mark.parametrize(
+    ("boot", "mgmt"),
+    [(whole(), [eksa()]), ([capi(), *table(MACHINES)], [capi()]), (whole(), whole())],
+    ids=["all", "half way", "both sides"],
+)
+@pytest.mark.parametrize("fails", ["--to-directory", "--to-kubeconfig", "nothing"])
+def test_a_paste_stops_where_a_step_fails_and_never_cleans_up(hazard, boot, mgmt, fails, tmp_path):
+    """--force-cleanup deletes the bootstrap cluster, and with it what was not moved."""
+    finding = of(hazard, boot, mgmt, hosts={"station": station(STOPPED, KIND)})
+    ran = pasted(finding.remedy, tmp_path, fails=fails)
+    assert "--force-cleanup" not in finding.remedy
+    done = ["docker start", "mkdir -p", "docker --to-directory", "docker --to-kubeconfig", "kubectl get", "kubectl get"]
+    until = next((number for number, one in enumerate(done, 1) if one.endswith(fails)), len(done))
+    assert [one.split(" ")[0] for one in ran] == [one.split(" ")[0] for one in done[:until]]
+    return finding
+
+
+def test_without_a_known_tools_container_nothing_runs(tmp_path):
+    remedy = of(OBJECTS, whole(), [eksa()]).remedy
+    assert pasted(remedy, tmp_path) == []
+    assert [one.split()[:2] for one in pasted(remedy, tmp_path, CLITOOLS_CONT="eksa_1")][:2] == [
+        ["docker", "start"],
+        ["mkdir", "-p"],
+    ]
 
 
 @proves(
@@ -87,7 +114,7 @@ def test_the_remedy_names_what_is_there(hazard, container, started):
         parameters={"eksa-directory": "/srv/eksa"},
     )
     assert ("docker start eksa_1681572481616591501" in finding.remedy) is started
-    assert finding.remedy.startswith("cd /srv/eksa\n")
+    assert finding.remedy.startswith("cd /srv/eksa && ")
     assert "CLITOOLS_CONT" not in finding.remedy
     return finding
 
@@ -111,7 +138,7 @@ def test_the_move_stopped_half_way(hazard):
 )
 def test_both_sides_are_full(hazard):
     finding = of(hazard, whole(), whole())
-    assert "delete none of them by hand" in finding.remedy
+    assert "Delete none of them by hand" in finding.remedy
     return finding
 
 
@@ -226,7 +253,11 @@ def test_all_is_back(hazard, boot, hosts):
     cluster2 = [one for one in HOME if one["metadata"]["namespace"] != "x"]
     finding = of(hazard, boot, cluster2, hosts=hosts)
     if boot is not None:
-        assert f"bootstrap cluster {BOOT} none" in finding.message
+        assert (
+            f"bootstrap cluster {BOOT} none: next comes `eksctl anywhere upgrade cluster -f cluster2/"
+            in finding.message
+        )
+    assert ("--force-cleanup -v9`" in finding.message) is (boot is not None)
     return finding
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from checks.eks_anywhere.specification import GROUP
 from tests.hazards.eksa_recovery import (
     BOOT,
     CAPI,
@@ -244,11 +247,11 @@ def test_what_is_paused_in_the_bootstrap_cluster(hazard, instead, says, line, co
     finding = run(hazard, whole(**instead))
     assert finding.message.startswith(f"still paused: {says}")
     assert any(line in held for one in finding.evidence for held in one.lines)
-    first, second = finding.remedy.split("\n")
-    assert "first bring the Cluster API objects back" in first
-    # It is resumed where it lies by then.
-    assert second.startswith(f"kubectl --kubeconfig {NAME}/{NAME}-eks-a-cluster.kubeconfig ")
-    assert command in second
+    first, _, last = finding.remedy.split("\n")
+    assert "First bring the Cluster API objects back" in first
+    # It is resumed where it lies by then, and not by a paste before that.
+    assert last.startswith(f"# kubectl --kubeconfig {NAME}/{NAME}-eks-a-cluster.kubeconfig ")
+    assert command in last
     return finding
 
 
@@ -263,13 +266,118 @@ def test_everything_in_the_management_cluster_at_once(hazard):
         "Flux's Kustomization flux-system/flux-system",
         "Flux's GitRepository flux-system/flux-system",
     ]
-    assert finding.remedy.startswith("make sure that the Cluster API objects are in the management cluster")
+    assert finding.remedy.startswith("# Make sure that the Cluster API objects are in the management cluster")
     assert "flux resume kustomization flux-system -n flux-system" in finding.remedy
     assert "flux resume source git flux-system -n flux-system" in finding.remedy
     assert "kustomizations flux-system/flux-system: spec.suspend: true" in [
         line for one in finding.evidence for line in one.lines
     ]
     return finding
+
+
+def part(kind, name="dc", **annotations):
+    """A datacenter or machine configuration with these annotations."""
+    keys = {"paused": "anywhere.eks.amazonaws.com/paused", "flux": "kustomize.toolkit.fluxcd.io/reconcile"}
+    held = {keys[one]: value for one, value in annotations.items()}
+    return {"kind": kind, "metadata": {"name": name, "namespace": "default", "annotations": held}, "spec": {}}
+
+
+def parts(*objects):
+    """The kinds of vSphere and of these objects' providers, served, with these objects of them."""
+    providers = ["vsphere", *(re.sub("(datacenter|machine)config", "", one["kind"].lower()) for one in objects)]
+    held = {f"{one}{what}configs.{GROUP}": [] for one in providers for what in ("datacenter", "machine")}
+    for one in objects:
+        held[f"{one['kind'].lower()}s.{GROUP}"].append(one)
+    return held
+
+
+def referring(name, place="dc", **more):
+    """A Cluster of EKS Anywhere that refers to a datacenter, and to the machine configuration of its own name."""
+    found = eksa(name, **more)
+    found["spec"]["datacenterRef"] = {"kind": "VSphereDatacenterConfig", "name": place}
+    found["spec"]["controlPlaneConfiguration"] = {
+        "machineGroupRef": {"kind": "VSphereMachineConfig", "name": f"{name}-cp"}
+    }
+    return found
+
+
+ANNOTATE = f"kubectl --kubeconfig {NAME}/{NAME}-eks-a-cluster.kubeconfig annotate"
+OFF = "kustomize.toolkit.fluxcd.io/reconcile"
+
+
+@proves(PAUSED, kind=PRESENT, says=["(annotation kustomize.toolkit.fluxcd.io/reconcile)"], line=f"{OFF}: disabled")
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("Cluster", NAME),
+        ("VSphereDatacenterConfig", "dc"),
+        ("TinkerbellMachineConfig", "cp"),
+        ("DockerDatacenterConfig", "d"),
+    ],
+)
+def test_flux_is_kept_from_an_object(hazard, kind, name):
+    """As `eksctl anywhere` of today does it, instead of suspending Flux's own objects."""
+    own, objects = eksa(), {**parts(), FLUX[0]: [flux(suspend=False)], FLUX[1]: [flux("GitRepository", suspend=False)]}
+    if kind == "Cluster":
+        own["metadata"]["annotations"] = {OFF: "disabled"}
+    else:
+        objects = {**objects, **parts(part(kind, name, flux="disabled"))}
+    finding = run(hazard, (), holding(*whole(eksa=own), objects=objects))
+    assert f"{kind} default/{name} in {MGMT}" in finding.message
+    assert f"{ANNOTATE} {kind.lower()}s.anywhere.eks.amazonaws.com {name} -n default {OFF}-" in finding.remedy
+    return finding
+
+
+@proves(
+    PAUSED,
+    kind=PRESENT,
+    says=[
+        "EKS Anywhere's controller for VSphereDatacenterConfig default/dc in mgmt",
+        "VSphereMachineConfig default/cp",
+    ],
+    line="VSphereDatacenterConfig default/dc of mgmt: anywhere.eks.amazonaws.com/paused: true",
+    remedy=f"{ANNOTATE} vspheremachineconfigs.anywhere.eks.amazonaws.com cp -n default anywhere.eks.amazonaws.com/paused-",
+)
+@pytest.mark.parametrize("cluster", ["true", None], ids=["with its Cluster", "its Cluster was resumed alone"])
+def test_what_the_cluster_refers_to_is_paused(hazard, cluster):
+    held = parts(part("VSphereDatacenterConfig", paused="true"), part("VSphereMachineConfig", "cp", paused="true"))
+    finding = run(hazard, (), holding(*whole(eksa=eksa(pause=cluster)), objects=held))
+    assert ("annotate clusters.anywhere" in finding.remedy) is bool(cluster)
+    return finding
+
+
+@proves(PAUSED, kind=PRESENT, says=["VSphereMachineConfig default/shop-cp in mgmt"])
+def test_each_is_told_of_the_cluster_that_refers_to_it(hazard):
+    more = {"shop": holding(serves=(), role="workload", manager=MGMT, broken={EKSA: "forbidden"})}
+    held = parts(
+        part("VSphereMachineConfig", "shop-cp", paused="true"), part("VSphereMachineConfig", "lost", paused="false")
+    )
+    mgmt = holding(*whole(eksa=referring(NAME)), referring("shop", manager=NAME), objects=held)
+    assert run(hazard, (), mgmt, more=more).outcome == "clear"
+    return run(hazard, (), mgmt, subject="shop", more=more)
+
+
+@proves(PAUSED, kind=UNREADABLE, says=["what is paused in mgmt is not known", "forbidden"])
+@pytest.mark.parametrize("kind", ["datacenter", "machine"])
+def test_what_the_cluster_refers_to_cannot_be_listed(hazard, kind):
+    broken = {f"vsphere{kind}configs.anywhere.eks.amazonaws.com": "forbidden"}
+    return run(hazard, (), holding(*whole(), objects=parts(), broken=broken))
+
+
+SPECIFIED = "apiVersion: anywhere.eks.amazonaws.com/v1alpha1\nkind: Cluster\nmetadata: {name: shop}\nspec: {}\n"
+
+
+@proves(PAUSED, kind=PRESENT, says=["EKS Anywhere's controller for Cluster default/shop", "Cluster eksa-system/shop"])
+def test_a_workload_cluster_that_the_change_calls_otherwise(hazard):
+    more = {"prod": holding(serves=(), role="workload", manager=MGMT, desired=(SPECIFIED,))}
+    paused = [capi("shop", paused=True), eksa("shop", pause="true", manager=NAME)]
+    return run(hazard, (), [*whole(), *paused], subject="prod", more=more)
+
+
+@proves(PAUSED, kind=UNREADABLE, says=["no Cluster prod is found in mgmt, kind (there: cluster3, shop): mend the name"])
+def test_a_workload_cluster_that_is_not_found_by_its_name(hazard):
+    more = {"prod": holding(serves=(), role="workload", manager=MGMT)}
+    return run(hazard, (), [*whole(), capi("shop"), eksa("shop", manager=NAME)], subject="prod", more=more)
 
 
 @proves(PAUSED, kind=PRESENT, says=["Flux's Kustomization my-flux/my-flux"])
@@ -301,6 +409,10 @@ def test_a_workload_cluster_that_the_change_does_not_name(hazard):
         # EKS Anywhere's controller knows no other value.
         *(pytest.param(whole(eksa=eksa(pause=value)), id=f"annotation {value!r}") for value in ("false", "", "True")),
         pytest.param([eksa()], id="without Cluster API objects"),
+        pytest.param(
+            holding(*whole(), objects=parts(part("VSphereMachineConfig", "cp", paused="false", flux="enabled"))),
+            id="resumed",
+        ),
         pytest.param(
             holding(*whole(), objects={FLUX[0]: [flux(suspend=False)], FLUX[1]: [flux("GitRepository", suspend=None)]}),
             id="Flux that runs",

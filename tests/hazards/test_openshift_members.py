@@ -61,6 +61,33 @@ def test_a_member_does_not_commit(hazard):
     return finding
 
 
+@proves(
+    ILL,
+    kind=PRESENT,
+    says=["alarm NOSPACE is raised: etcd takes no more writes"],
+    line="Active Alarm(s): NOSPACE",
+    remedy="etcdctl alarm disarm",
+)
+def test_an_alarm_is_told_once_and_of_no_member(hazard):
+    finding = on(hazard, programs=etcdctl(error="Active Alarm(s): NOSPACE "))
+    assert "does not commit" not in finding.message
+    assert finding.message.count("NOSPACE") == 1
+    assert finding.remedy.index(f"etcd-{PEER} env") < finding.remedy.index(f"etcd-{BAD} env"), "the leader is last"
+    return finding
+
+
+@proves(ILL, kind=PRESENT, says=["alarm NOSPACE is raised", f"member {BAD} {BAD_ID} does not commit (context"])
+def test_a_member_is_down_beside_an_alarm(hazard):
+    finding = on(hazard, programs=etcdctl(down=[BAD], error="Active Alarm(s): NOSPACE "))
+    assert PEER not in finding.message
+    return finding
+
+
+@proves(ILL, kind=PRESENT, says=["commits, and is not healthy (Unable to fetch the alarm list)"])
+def test_the_alarm_list_cannot_be_fetched(hazard):
+    return on(hazard, programs=etcdctl(error="Unable to fetch the alarm list"))
+
+
 @proves(ILL, kind=PRESENT, says=["(never started, https://10.0.131.183:2380) bad was added and never started"])
 def test_a_member_never_started(hazard):
     return on(hazard, programs=etcdctl([NEVER, *OTHERS]))

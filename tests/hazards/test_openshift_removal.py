@@ -107,6 +107,43 @@ def test_the_quorum_cannot_be_known(hazard, world, told):
     return finding
 
 
+ALARM, UNFETCHED = "Active Alarm(s): NOSPACE ", "Unable to fetch the alarm list"
+
+
+@proves(
+    UNSAFE,
+    kind=PRESENT,
+    says=["alarm NOSPACE is raised", "remove nobody before"],
+    line="https://10.0.154.204:2379: Active Alarm(s): NOSPACE",
+    remedy="etcdctl alarm disarm",
+)
+@pytest.mark.parametrize(
+    ("down", "told"),
+    [((), "3 of 3 voting members commit"), ((BAD,), "2 of 3 voting members commit: mend and disarm it first")],
+    ids=["nobody is down", "one is down"],
+)
+def test_nobody_is_removed_while_an_alarm_is_raised(hazard, down, told):
+    """etcdctl calls every endpoint unhealthy then, those that commit as well."""
+    finding = on(hazard, programs=etcdctl(down=[*down], error=ALARM))
+    assert told in finding.message
+    assert "member remove" not in f"{finding.message} {finding.remedy}"
+    assert (f"look again at {BAD}" in finding.message) == bool(down)
+    return finding
+
+
+@proves(UNSAFE, kind=PRESENT, says=["alarm CORRUPT is raised"], remedy="Do not disarm it")
+def test_a_corrupt_member_is_not_disarmed(hazard):
+    finding = on(hazard, programs=etcdctl(error="Active Alarm(s): CORRUPT "))
+    assert "alarm disarm" not in finding.remedy
+    return finding
+
+
+@proves(UNSAFE, kind=UNREADABLE, says=["unable to fetch the alarm list"])
+@pytest.mark.parametrize("down", [(), (BAD,)])
+def test_which_alarms_are_raised_is_not_known(hazard, down):
+    return on(hazard, programs=etcdctl(down=[*down], error=UNFETCHED))
+
+
 # -- a view without a list of members ------------------------------------------------------------------------------
 
 

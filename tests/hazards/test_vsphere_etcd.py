@@ -95,7 +95,23 @@ def test_seen_from_a_control_plane_host(hazard):
     keys = [one.key for one in etcd_on_host.sources]
     says = {key: text for words, text in told.items() for key in keys if f"{words} " in key and "/usr/local/" in key}
     host = Machine(roles=("control-plane",), cluster=NAME, says=says)
-    return found(hazard, hosts={"cp-1": host}, objects={})
+    finding = found(hazard, hosts={"cp-1": host}, objects={})
+    assert "\nsudo etcdctl --endpoints=https://127.0.0.1:2379 " in finding.remedy
+    assert "kubectl" not in finding.remedy
+    return finding
+
+
+@proves(LEFT, kind=PRESENT, says=["etcdctl in pod"], remedy="kubectl exec -n kube-system etcd-cp-1 -c etcd -- etcdctl ")
+def test_the_remedy_runs_where_etcdctl_was_asked(hazard):
+    """The host may have no etcdctl: that of its pod was asked."""
+    finding = found(hazard, [*MEMBERS, member("cp-\n8", "192.0.2.8", 0xB8), member(NEW, "192.0.2.9", 0xBB)])
+    listed, saved, *removed = [one for one in finding.remedy.split("\n") if not one.startswith("# ")]
+    assert "sudo" not in finding.remedy
+    assert listed.endswith("member list -w table")
+    # Nobody is removed without a snapshot.
+    assert saved.endswith("snapshot save /var/lib/etcd/before-removal.db &&")
+    assert [one.partition(" member ")[2] for one in removed] == ["remove b8 &&   # cp- 8", "remove bb   # cp-new"]
+    return finding
 
 
 @proves(LEFT, kind=ABSENT)

@@ -75,11 +75,11 @@ def test_several_small_ones_make_a_large_share(hazard):
     pods = [pod("one", "cp-1", 400, 64, "b", None), pod("two", "cp-1", 600, 64, "a", ("StatefulSet", "db"))]
     finding = at(hazard, QUIET, pods)
     assert "kubectl scale -n a statefulset/db --replicas=0" in finding.remedy
-    assert "kubectl get pod -n b one -o wide   (nothing keeps it)" in finding.remedy
+    assert "kubectl get pod -n b one -o wide   # nothing keeps it" in finding.remedy
     return finding
 
 
-@proves(LOAD, kind=PRESENT, says=["and 2 more"], remedy="kubectl get -n shop daemonset/agent   (cannot be scaled")
+@proves(LOAD, kind=PRESENT, says=["and 2 more"], remedy="kubectl get -n shop daemonset/agent   # cannot be scaled")
 def test_many_are_counted(hazard):
     pods = [pod(f"agent-{n}", "cp-1", 200, 64, owner=("DaemonSet", "agent")) for n in range(7)]
     finding = at(hazard, QUIET, pods)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from checks.vsphere_supervisor.facts import vks_members
+from conformance.facts.values.capi import CapiCluster
 from tests.hazards.evaluating import evaluate, findings
 from tests.hazards.proofs import ABSENT, NOT_APPLICABLE, PRESENT, UNREADABLE, proves
 from tests.hazards.vsphere import (
@@ -14,6 +18,7 @@ from tests.hazards.vsphere import (
     control_plane,
     machine,
     node,
+    obj,
     supervisor,
     world,
 )
@@ -234,6 +239,16 @@ def test_several_replicas(hazard, replicas):
 # -- a deletion that must not be ---------------------------------------------------------------------------------------
 
 
+BEFORE = "2026-01-05T10:00:00Z"
+
+
+def going(name, beta="v1beta1", **more):
+    """A machine that is being deleted, as the controller marks every one of them, whatever it holds."""
+    new = [condition("EtcdMemberHealthy", "False", "Deleting", "Machine is deleting")] if beta == "v1beta2" else []
+    old = [condition("EtcdMemberHealthy", "False", "Deleting", severity="Info")]
+    return machine(name, joined=None, old=old, new=new, deletionTimestamp=GONE, beta=beta, **more)
+
+
 @proves(
     DELETED,
     kind=PRESENT,
@@ -252,6 +267,41 @@ def test_several_replicas(hazard, replicas):
 @pytest.mark.parametrize("old", [True, False, None], ids=["healthy", "ill", "not said"])
 def test_the_only_one_is_deleted(hazard, new, old):
     return found(hazard, supervisor(machine("cp-1", joined=old, deletionTimestamp=GONE), new))
+
+
+@proves(
+    DELETED,
+    kind=PRESENT,
+    says=["do not delete cp-1: it holds", f"{NEW} has not joined etcd, and only cp-2, cp-3 would be left"],
+    line=f"deletionTimestamp {GONE}",
+)
+@pytest.mark.parametrize("beta", ["v1beta1", "v1beta2"])
+@pytest.mark.parametrize(
+    ("nodes", "more"),
+    [
+        pytest.param(MINE, {}, id="its node has the role"),
+        pytest.param(MINE, {"broken": {"nodes": "forbidden"}}, id="it was there when the new one was made"),
+    ],
+)
+def test_one_of_three_is_deleted_while_the_new_one_has_not_joined(hazard, beta, nodes, more):
+    """The controller says of each machine that is being deleted that etcd is not healthy there: it says nothing."""
+    new = machine(NEW, None, joined=None, phase="Provisioning", made=BEFORE, beta=beta)
+    others = [machine(name, beta=beta) for name in ("cp-2", "cp-3")]
+    return found(hazard, supervisor(going("cp-1", beta), *others, new), nodes, **more)
+
+
+@proves(DELETED, kind=PRESENT, says=["do not delete cp-1, cp-2: they hold", "nothing would be left of the database"])
+def test_all_that_hold_it_are_deleted(hazard):
+    new = machine(NEW, joined=False)
+    return found(hazard, supervisor(going("cp-1"), going("cp-2"), new), connected=False)
+
+
+@proves(DELETED, kind=UNREADABLE, says=["whether cp-3, which is being deleted, was part of etcd is not known"])
+@pytest.mark.parametrize("more", [{"connected": False}, {"broken": {"nodes": "forbidden"}}, {}])
+def test_whether_it_was_part_of_etcd_is_not_known(hazard, more):
+    """It may be the third one, or a new one that failed: the next one was made after its deletion was asked for."""
+    new = machine(NEW, None, joined=None, made="2026-01-05T11:00:00Z")
+    return found(hazard, supervisor(machine("cp-1"), machine("cp-2"), going("cp-3", made=BEFORE), new), **more)
 
 
 @proves(DELETED, kind=PRESENT, says=["do not delete cp-1", "no other control-plane machine has joined"])
@@ -277,6 +327,22 @@ def test_two_of_three(hazard):
             (machine("cp-1"), machine(NEW, joined=False, deletionTimestamp=GONE)), id="the new one, which never joined"
         ),
         pytest.param(
+            (machine("cp-1"), going(NEW, made=BEFORE), machine("cp-newer", None, joined=None, made=GONE)),
+            id="the new one, whose successor is on its way",
+        ),
+        pytest.param(
+            (machine("cp-1"), going("cp-0", made=BEFORE, node=None), machine(NEW, joined=False, made=GONE)),
+            id="one that never had a node",
+        ),
+        pytest.param(
+            (
+                *(machine(f"cp-{n}") for n in (1, 2, 3)),
+                going("cp-4", made=BEFORE),
+                machine(NEW, joined=False, made="2026-01-05T11:00:00Z"),
+            ),
+            id="as many as there are to be have joined",
+        ),
+        pytest.param(
             (machine("cp-1"), machine(NEW, joined=False), machine("wk-1", master=False, deletionTimestamp=GONE)),
             id="a worker",
         ),
@@ -286,7 +352,7 @@ def test_two_of_three(hazard):
     ],
 )
 def test_deletions_that_do_no_harm(hazard, machines):
-    return found(hazard, supervisor(*machines))
+    return found(hazard, supervisor(*machines), [*MINE, node(NEW, None)])
 
 
 @proves(DELETED, kind=UNREADABLE, says=["cp-2 has joined etcd is not said"])
@@ -347,3 +413,33 @@ def test_no_cluster_api_there(hazard):
 
 def test_each_workload_cluster_is_a_subject_of_its_own():
     assert set(findings(SINGLE, clusters=world(supervisor(), MINE))) == {"supervisor", NAME}
+
+
+def twice():
+    """A Supervisor with a Cluster of the same name in two namespaces: one of three replicas, the other of one."""
+    first = (capi_cluster(), machine("cp-1"), control_plane())
+    second = json.loads(json.dumps((capi_cluster(), machine("cp-9"), control_plane(1))).replace("team-a", "team-b"))
+    kinds = (CLUSTER_API[0], CLUSTER_API[1], CLUSTER_API[3])
+    return supervisor(objects={one: [*pair] for one, pair in zip(kinds, zip(first, second, strict=True), strict=True)})
+
+
+def called(name):
+    worlds = world(twice(), MINE)
+    return {"supervisor": worlds["supervisor"], name: worlds[NAME]}
+
+
+@proves(SINGLE, kind=UNREADABLE, says=["namespaces team-a, team-b: call the one that is meant team-a/shop"])
+def test_the_same_name_in_two_namespaces(hazard):
+    return evaluate(hazard, subject=NAME, clusters=called(NAME))
+
+
+@proves(SINGLE, kind=PRESENT, says=["team-b/shop-cp has 1 replica"], remedy="kubectl edit cluster -n team-b shop")
+def test_the_namespace_says_which_one_is_meant(hazard):
+    assert evaluate(hazard, subject="team-a/shop", clusters=called("team-a/shop")).outcome == "clear"
+    return evaluate(hazard, subject="team-b/shop", clusters=called("team-b/shop"))
+
+
+def test_clusters_that_are_called_alike_are_found_with_their_namespaces():
+    objects = [obj("Cluster", "shop"), obj("Cluster", "shop", namespace="team-b"), obj("Cluster", "till")]
+    found = vks_members([CapiCluster.of(one) for one in objects])
+    assert [one.name for one in found] == ["team-a/shop", "team-b/shop", "till"]

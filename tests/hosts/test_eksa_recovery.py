@@ -195,7 +195,7 @@ def test_the_backup(repair: Result, elsewhere: Result) -> None:
     assert "before bootstrap cluster kind was made" in repair.finding(BACKUP, "stale")["message"]
     assert "connect as root" in repair.finding(BACKUP, "rooted")["message"]
     found = repair.finding(BACKUP, "lacks")
-    assert f"docker start eksa_1681572481616591501\nmkdir -p {NAME}-backup" in found["remedy"]
+    assert f"docker start eksa_1681572481616591501 && \\\nmkdir -p {NAME}-backup" in found["remedy"]
     assert f"/srv/eksa/{NAME}-backup of " in elsewhere.finding(BACKUP, "clean")["message"]
     assert elsewhere.on("clean")[BACKUP] == "clear"
 

@@ -128,6 +128,18 @@ class TestQuorum:
         assert (seen.has_quorum, seen.spare, seen.alarms) == (True, 1, ("NOSPACE",))
         assert cluster("a", "b", "c", error="context deadline exceeded").has_quorum is False
 
+    def test_which_alarms_are_raised_may_not_be_known(self) -> None:
+        assert cluster("a", "b", "c", error=ALARM).alarms_known
+        assert cluster("a", "b", "c", down=("a",)).alarms_known
+        unfetched = cluster("a", "b", "c", error="Unable to fetch the alarm list")
+        assert (unfetched.has_quorum, unfetched.alarms, unfetched.alarms_known) == (True, (), False)
+
+    def test_the_view_of_the_quorum_counts_though_an_alarm_is_raised(self) -> None:
+        cut_off = cluster("a", "b", "c", error="context deadline exceeded")
+        quorum = cluster("a", "b", "c", error=ALARM)
+        for views in ((cut_off, quorum), (quorum, cut_off)):
+            assert etcd_on_hosts(Members({str(n): one for n, one in enumerate(views)})).alarms == ("NOSPACE",)
+
     def test_nobody_was_asked(self) -> None:
         seen = EtcdCluster.of(members("a", "b", "c"))
         assert (seen.healthy_voters, seen.has_quorum) == ((), False)

@@ -105,7 +105,7 @@ class EtcdEndpoint:
     @property
     def commits(self) -> bool | None:
         """Whether a read was committed through it, alarm or not; None where nobody tried, or it is a learner."""
-        return self.healthy if self.healthy is None else self.healthy or self.health_error.startswith(_BUT_COMMITTED)
+        return _commits(self.healthy, self.health_error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,15 @@ class EtcdHealth:
     healthy: bool | None
     error: str = ""
     took_seconds: float | None = None
+
+    @property
+    def commits(self) -> bool | None:
+        """Whether a read was committed, alarm or not; None of a learner."""
+        return _commits(self.healthy, self.error)
+
+
+def _commits(healthy: bool | None, error: str) -> bool | None:
+    return healthy if healthy is None else healthy or error.startswith(_BUT_COMMITTED)
 
 
 @dataclass(frozen=True, init=False)
@@ -130,6 +139,8 @@ class EtcdCluster:
     endpoints: tuple[EtcdEndpoint, ...]
     source: str
     unlisted: str
+    #: The pod in which etcdctl was asked, empty where it was on a host.
+    pod: str
     _members: tuple[EtcdMember, ...]
 
     def __init__(
@@ -139,6 +150,7 @@ class EtcdCluster:
         source: str = "",
         *,
         unlisted: str = "",
+        pod: str = "",
     ) -> None:
         # Sorted, since etcdctl asks side by side and prints in the order of the answers.
         for name, value in (
@@ -146,6 +158,7 @@ class EtcdCluster:
             ("endpoints", tuple(sorted(endpoints, key=lambda one: one.url))),
             ("source", source),
             ("unlisted", unlisted),
+            ("pod", pod),
         ):
             object.__setattr__(self, name, value)
 
@@ -158,6 +171,7 @@ class EtcdCluster:
         source: str = "",
         *,
         unlisted: str = "",
+        pod: str = "",
     ) -> EtcdCluster:
         """From the three lists of etcdctl. The same URL may stand in a list twice: what is better counts."""
         listed = tuple(members or ())
@@ -178,7 +192,7 @@ class EtcdCluster:
             if got := tried.get(url):
                 endpoint = replace(endpoint, healthy=got.healthy, health_error=got.error, took_seconds=got.took_seconds)
             endpoints.append(endpoint)
-        return cls(listed, endpoints, source, unlisted=unlisted)
+        return cls(listed, endpoints, source, unlisted=unlisted, pod=pod)
 
     @property
     def members(self) -> tuple[EtcdMember, ...]:
@@ -222,6 +236,11 @@ class EtcdCluster:
             one.health_error.removeprefix(_ALARMS) for one in self.endpoints if one.health_error.startswith(_ALARMS)
         ]
         return tuple(dict.fromkeys(sorted(word for words in told for word in words.split())))
+
+    @property
+    def alarms_known(self) -> bool:
+        """Whether anybody who commits could say which alarms are raised."""
+        return bool(self.alarms) or any(one.healthy for one in self.endpoints)
 
     @property
     def unhealthy_voters(self) -> tuple[EtcdMember, ...]:
