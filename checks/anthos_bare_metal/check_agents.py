@@ -14,6 +14,8 @@ from ..sources import ANTHOS_BARE_METAL
 from .facts_operations import FORWARDER, Agent, memory
 
 _NEEDED: Final = Quantity.parse("256Mi")
+#: Restarts of a forwarder that runs just now, from which on they count as one after the other: one may be the node's.
+_AGAIN: Final = 2
 
 
 @hazard(
@@ -126,13 +128,17 @@ Then:
     remedy=_CLEAN_UP,
 )
 def check_log_forwarders_start(pods: list[Pod], abm_forwarder_logs: tuple[MatchedLogs, MatchedLogs]) -> None:
+    """A corrupt chunk alone is none: it is found at a start, and a forwarder that goes on after it loses nothing more."""
     forwarders = [
         one for one in pods if one.namespace == "kube-system" and one.name.startswith("stackdriver-log-forwarder-")
     ]
     if not forwarders:
         raise NotApplicable(f"there is no pod {FORWARDER}")
     lines = {one.pod: one for logs in reversed(abm_forwarder_logs) for one in logs.matches}
-    stuck = [one for one in forwarders if f"{one.namespace}/{one.name}" in lines]
+    corrupt = [one for one in forwarders if f"{one.namespace}/{one.name}" in lines]
+    # A line of the last hour in the log before the last restart: that restart was within the hour, too.
+    lately = {one.pod for one in abm_forwarder_logs[1].matches}
+    stuck = [one for one in corrupt if _restarts_on(one, lately=f"{one.namespace}/{one.name}" in lately)]
     if stuck:
         shown = [(one, lines[f"{one.namespace}/{one.name}"]) for one in stuck]
         raise found(
@@ -145,3 +151,13 @@ def check_log_forwarders_start(pods: list[Pod], abm_forwarder_logs: tuple[Matche
     broken = [one.name for one in forwarders if any(state.waiting == "CrashLoopBackOff" for state in one.containers)]
     if broken:
         raise clear(f"{', '.join(broken)} restart for ever too, but not over corrupt buffers: see their logs")
+    if corrupt:
+        raise clear(
+            f"{', '.join(one.name for one in corrupt)} found corrupt buffers within the hour, and went on all the same"
+        )
+
+
+def _restarts_on(pod: Pod, *, lately: bool) -> bool:
+    """Whether a pod that was restarted will be again: it is down, or was restarted time and again, and `lately`."""
+    down = any(state.waiting == "CrashLoopBackOff" or not state.ready for state in pod.containers)
+    return down or (pod.restarts >= _AGAIN and lately)

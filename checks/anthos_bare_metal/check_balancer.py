@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from ipaddress import IPv4Address
 from typing import Final
 
 from conformance import BLOCKER, CONTROL_PLANE, WARNING, Unreadable, found, hazard
@@ -12,7 +13,6 @@ from conformance.facts.values.netfilter import InvalidRules, Probe
 from ..sources import ANTHOS_BARE_METAL
 
 _SECTION: Final = ANTHOS_BARE_METAL.section("特定のロードバランサ構成のため 1.7.x からクラスタをアップグレードできない")
-_PROBE: Final = Probe(443)
 _PORT: Final = 6444
 _RULE: Final = "OUTPUT -p tcp -o lo --dport 443 -j REDIRECT --to-ports 6444"
 _SHOWN: Final = 10
@@ -34,9 +34,11 @@ _EDITS: Final = {
     source=_SECTION,
     remedy=f"sudo iptables -t nat -I {_RULE} - and keep it while the cluster is 1.8.x.",
 )
-def check_health_check_is_redirected(abm_separate_balancer: str, packet_filter: PacketFilter) -> None:
+def check_health_check_is_redirected(
+    abm_separate_balancer: str, packet_filter: PacketFilter, abm_own_addresses: frozenset[IPv4Address] | None
+) -> None:
     try:
-        answer = packet_filter.redirect(_PROBE, _PORT)
+        answer = packet_filter.redirect(Probe(443, own=abm_own_addresses), _PORT)
     except InvalidRules as error:
         raise Unreadable(f"the packet filter rules are not understood: {error}") from None
     if answer.certain is None:
@@ -63,10 +65,11 @@ def check_health_check_is_redirected(abm_separate_balancer: str, packet_filter: 
     source=_SECTION,
     remedy=f"sudo iptables -t nat -D {_RULE}",
 )
-def check_no_redirect_is_left(packet_filter: PacketFilter) -> None:
+def check_no_redirect_is_left(packet_filter: PacketFilter, abm_own_addresses: frozenset[IPv4Address] | None) -> None:
+    probe = Probe(443, own=abm_own_addresses)
     try:
-        left = packet_filter.redirecting(_PROBE, _PORT)
-        undecided = "" if left else _undecided(packet_filter)
+        left = packet_filter.redirecting(probe, _PORT)
+        undecided = "" if left else _undecided(packet_filter, probe)
     except InvalidRules as error:
         raise Unreadable(f"the packet filter rules are not understood: {error}") from None
     if left:
@@ -81,8 +84,8 @@ def check_no_redirect_is_left(packet_filter: PacketFilter) -> None:
         raise Unreadable(undecided)
 
 
-def _undecided(rules: PacketFilter) -> str:
-    answer = rules.redirect(_PROBE, _PORT)
+def _undecided(rules: PacketFilter, probe: Probe) -> str:
+    answer = rules.redirect(probe, _PORT)
     if answer.certain is None:
         return (
             f"whether 127.0.0.1:443 is redirected cannot be told from these rules: {'; '.join(answer.lines[:_SHOWN])}"

@@ -9,7 +9,7 @@ from conformance.facts.kubernetes import Node
 from conformance.subjects import Subject
 
 from ..sources import ANTHOS_BARE_METAL
-from .facts_addresses import VIRTUAL
+from .facts_addresses import is_virtual
 from .facts_machines import Leftovers
 
 CONFIG = "/etc/containerd/config.toml"
@@ -29,7 +29,7 @@ def check_machine_is_clean(
     abm_containerd_leftovers: Leftovers,
     subject: Subject,
 ) -> None:
-    own = {str(one.ip) for name, held in addresses.items() if not name.startswith(VIRTUAL) for one in held}
+    own = {str(one.ip) for name, held in addresses.items() if not is_virtual(name) for one in held}
     for cluster, held in abm_nodes_of_all.items():
         member = next((one for one in held if _is(one, subject.name, own)), None)
         if member is not None:

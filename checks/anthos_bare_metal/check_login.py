@@ -24,10 +24,12 @@ _LINK = f"ln -s {_PLACE}/crictl /usr/bin/crictl"
     remedy=f"Add {_PLACE} to secure_path in /etc/sudoers (visudo), or: {_LINK}",
 )
 def check_crictl_is_on_the_path(abm_containerd: AbmCluster, abm_login: Login) -> None:
-    expected = str(value_at(abm_containerd.spec, "nodeAccess.loginUser") or "")
-    if expected and expected != abm_login.user:
+    named = str(value_at(abm_containerd.spec, "nodeAccess.loginUser") or "")
+    expected = named or "root"
+    if expected != abm_login.user:
         raise Unreadable(
-            f"cluster {abm_containerd.name} logs in as {expected} (spec.nodeAccess.loginUser), this run as "
+            f"cluster {abm_containerd.name} logs in as {expected} (spec.nodeAccess.loginUser"
+            f"{'' if named else ' is not set'}), this run as "
             f"{abm_login.user}: another user has another PATH, so give {expected} as the user of this host"
         )
     lacking: list[tuple[str, str]] = []

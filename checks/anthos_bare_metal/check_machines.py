@@ -15,6 +15,10 @@ from ..sources import ANTHOS_BARE_METAL
 from .facts_machines import Docker, Log, Runc
 
 _LAST_BAD = Version.parse("1.0.0-rc93")
+#: What grep takes for what such a runc, or an older one, says.
+_TOO_OLD = r"'^runc version (0\.|1\.0\.0[-~]rc([0-9]|[1-8][0-9]|9[0-3])([^0-9]|$))'"
+#: The runc that is put before the distribution's.
+_PLATFORMS = "/usr/local/sbin/runc"
 #: Seconds that the kubelet gives its PLEG.
 _PLEG_SECONDS = 180
 _LINE = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:?\d\d) \S+ [^\s\[]+\[(?P<pid>\d+)\]: ")
@@ -85,19 +89,29 @@ def check_pleg_is_healthy(
         _raise_unknown(abm_runc, abm_pleg_lines)
         return
     if old or not stuck:
-        remedy.append(_NEWER)
+        remedy.append(_newer(abm_runc, old))
     if stuck:
         pids = " ".join(str(one.pid) for one in stuck)
         remedy.append(f"Reboot the node; or, where that cannot be, end the stuck processes by hand: kill -9 {pids}")
     raise found("; ".join(said), evidence=evidence, remedy="\n".join(remedy))
 
 
-_NEWER = """\
-Put a runc newer than 1.0.0-rc93 in place, from the package of the cluster's runtime:
-  apt install containerd.io     (docker-ce where the cluster runs docker; dnf on RHEL and CentOS)
-  cp /usr/local/sbin/runc ~/    (keeps the present one, where there is one)
-  cp /usr/bin/runc /usr/local/sbin/runc
-  /usr/local/sbin/runc --version"""
+def _newer(there: list[Runc], old: list[Runc]) -> str:
+    """How to put a newer runc in place, without ever putting an older one there."""
+    kept = next((one for one in there if one.path == _PLATFORMS and one not in old), None)
+    install = f"""\
+Put a runc newer than {_LAST_BAD} in place, from the package of the cluster's runtime:
+  # docker-ce in place of containerd.io where the cluster runs docker; dnf in place of apt-get on RHEL and CentOS
+  sudo apt-get install containerd.io &&
+"""
+    if kept:
+        return f"{install}  /usr/bin/runc --version\n  # {_PLATFORMS} stays: it is {kept.version or 'of a version that is not known'}"
+    return f"""\
+{install}  # where this prints a version, that is too old still, and nothing is copied
+  ! /usr/bin/runc --version | grep -E {_TOO_OLD} &&
+  {{ [ ! -e {_PLATFORMS} ] || cp {_PLATFORMS} ~/; }} &&
+  sudo cp /usr/bin/runc {_PLATFORMS} &&
+  {_PLATFORMS} --version"""
 
 
 def _raise_unknown(runc: list[Runc], log: Log) -> None:
@@ -142,13 +156,15 @@ def _why(docker: Docker) -> str:
 
 def _way_out(docker: Docker) -> str:
     if docker.path.startswith("/snap/"):
-        remove = "snap remove docker"
+        remove = "  snap remove docker"
     elif docker.package:
-        package = shlex.quote(docker.package)
-        remove = f"apt-get remove {package}   (dnf remove {package} on RHEL and CentOS)"
+        remove = f"  {docker.manager} remove {shlex.quote(docker.package)}"
     else:
-        remove = f"rm {shlex.quote(docker.path)}   (no package owns it)"
+        remove = f"  # no package owns it\n  rm {shlex.quote(docker.path)}"
     if docker.loaded == "not-found":
-        return f"There is no docker service to enable: remove what puts docker on PATH.\n  {remove}"
+        return f"There is no docker service to enable: remove what puts docker on PATH.\n{remove}"
     unmask = "systemctl unmask docker && " if docker.loaded == "masked" else ""
-    return f"Enable the service where the cluster needs docker, else remove it:\n  {unmask}systemctl enable --now docker\n  {remove}"
+    return (
+        f"Either, where the cluster needs docker, enable its service:\n  {unmask}systemctl enable --now docker\n"
+        f"or, where it does not, remove docker:\n{remove}"
+    )

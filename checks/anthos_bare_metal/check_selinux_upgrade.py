@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance import BLOCKER, FLEET, clear, found, hazard
+from conformance import BLOCKER, FLEET, Unreadable, clear, found, hazard
 from conformance.change import Upgrade
 
 from ..sources import ANTHOS_BARE_METAL
-from .facts_selinux import SelinuxNode
+from .facts_selinux import SelinuxCluster
 
 
 @hazard(
@@ -22,30 +22,37 @@ from .facts_selinux import SelinuxNode
     remedy="Do not upgrade this cluster: create a new 1.8.0 cluster for containerd, and move the workloads there.",
 )
 def check_selinux_is_not_enforced(
-    abm_selinux_fleet: dict[str, dict[str, SelinuxNode]], upgrades: Mapping[str, Upgrade]
+    abm_selinux_fleet: dict[str, SelinuxCluster], upgrades: Mapping[str, Upgrade]
 ) -> None:
     held = {
-        cluster: nodes
-        for cluster, nodes in abm_selinux_fleet.items()
+        cluster: one
+        for cluster, one in abm_selinux_fleet.items()
         if cluster not in upgrades or not upgrades[cluster].none
     }
     enforcing = {
         cluster: names
-        for cluster, nodes in held.items()
-        if (names := sorted(name for name, one in nodes.items() if one.mode == "enforcing"))
+        for cluster, its in held.items()
+        if (names := sorted(name for name, one in its.nodes.items() if one.mode == "enforcing"))
     }
     if enforcing:
         said = "; ".join(f"cluster {cluster}: {', '.join(names)}" for cluster, names in enforcing.items())
         raise found(
             f"SELinux is enforcing on nodes of 1.7.1 clusters with containerd: {said}",
             evidence=[
-                f"{name}: SELinux is {held[cluster][name].mode} on {held[cluster][name].system}"
+                f"{name}: SELinux is {held[cluster].nodes[name].mode} on {held[cluster].nodes[name].system}"
                 for cluster, names in enforcing.items()
                 for name in names
             ],
             remedy=f"Do not upgrade {', '.join(enforcing)}: the document knows no way. Create a new 1.8.0 cluster for "
             "containerd, and move the workloads there.",
         )
-    permissive = sorted(name for nodes in held.values() for name, one in nodes.items() if one.mode == "permissive")
+    unseen = {cluster: its.unseen for cluster, its in held.items() if its.unseen}
+    if unseen:
+        said = "; ".join(f"of cluster {cluster}: {', '.join(addresses)}" for cluster, addresses in unseen.items())
+        raise Unreadable(
+            f"SELinux enforces nothing on the nodes that were looked at; the others are no hosts of this run: {said}; name them "
+            "(--hosts, or the change file)"
+        )
+    permissive = sorted(name for its in held.values() for name, one in its.nodes.items() if one.mode == "permissive")
     if permissive:
         raise clear(f"SELinux is permissive, which denies nothing, on {', '.join(permissive)}")

@@ -163,7 +163,9 @@ def _judge(
         first = _gap(user.now, admin.after, admin.now, user, admin, dates, [])
         if first:
             last = _gap(user.after, admin.now, None, user, admin, dates, [])
-            said = f"with {admin.name} upgraded to {admin.after} first, {user.name} would still be {user.now}, {first.why} it"
+            said = (
+                f"with {admin.name} upgraded to {admin.after} first, {user.name} would still be {user.now}, {first.why}"
+            )
             if last:
                 gaps[f"{said}; and the other way round it would be {user.after}, {last.why} {admin.now}"] = (
                     f"Upgrade {admin.name} and {user.name} in smaller steps, one minor release at a time."

@@ -29,7 +29,8 @@ def check_virtual_machines_have_addresses(abm_virtual_machines: list[VirtualMach
             unclear.append(f"{one.namespace}/{one.name} ({error})")
     if lost:
         commands = [
-            f"  kubectl --kubeconfig CLUSTER_KUBECONFIG virt console -n {shlex.quote(one.namespace)} {shlex.quote(one.name)}"
+            # kubectl takes no options in front of the name of a plug-in.
+            f"  kubectl virt console --kubeconfig CLUSTER_KUBECONFIG -n {shlex.quote(one.namespace)} {shlex.quote(one.name)}"
             for one in lost
         ]
         raise found(

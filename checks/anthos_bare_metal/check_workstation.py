@@ -62,10 +62,13 @@ def check_conntrack_table_is_large_enough(
     upgrade_from="<1.11",
     fixed="1.11",
     source=ANTHOS_BARE_METAL.section(".manifests ディレクトリがない場合に bmctl update cluster が失敗する"),
-    remedy="Run bmctl check cluster once: it makes the directory again.",
+    remedy="Run bmctl check cluster once, on an admin, hybrid or standalone cluster: it makes the directory again. Never on "
+    "a user cluster: that would overwrite its kubeconfig secret.",
     parameters=BMCTL_DIRECTORY,
 )
-def check_manifests_are_there(abm_manifests: Manifests, upgrades: Mapping[str, Upgrade]) -> None:
+def check_manifests_are_there(
+    abm_manifests: Manifests, abm_self_managed: Mapping[str, str], upgrades: Mapping[str, Upgrade]
+) -> None:
     folder = abm_manifests.folder
     if not abm_manifests.there(""):
         raise Unreadable(f"{folder}: {abm_manifests.states['']}: name the folder in which bmctl runs (bmctl-directory)")
@@ -80,9 +83,11 @@ def check_manifests_are_there(abm_manifests: Manifests, upgrades: Mapping[str, U
         return
     for one in places:
         abm_manifests.there(one)  # raises where that cannot be told
-    cluster = next((name for name, one in upgrades.items() if not one.none), "CLUSTER")
+    names = sorted(abm_self_managed, key=lambda one: one in upgrades and upgrades[one].none)
+    cluster = abm_self_managed[names[0]] if names else "ADMIN_CLUSTER"
     raise found(
         f"{folder} holds bmctl-workspace, and .manifests in neither of them",
         evidence=[abm_manifests.line(one) for one in places],
-        remedy=f"Let bmctl make it again:\n  cd {shlex.quote(folder)} && bmctl check cluster -c {shlex.quote(cluster)}",
+        remedy="Let bmctl make it again:\n  # never with a user cluster: that would overwrite its kubeconfig secret\n"
+        f"  cd {shlex.quote(folder)} && bmctl check cluster -c {shlex.quote(cluster)}",
     )

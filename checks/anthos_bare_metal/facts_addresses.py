@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from ipaddress import ip_address
+from typing import Any, Final
 
-from conformance import Members, Unreadable, cluster_fact, every, fleet_fact, listing
+from conformance import NODE, Members, Unreadable, cluster_fact, every, fleet_fact, listing
 from conformance.facts.kubernetes import nodes
 from conformance.facts.linux import addresses
 from conformance.facts.values.addresses import OwnedRange, Range
@@ -17,22 +20,23 @@ from .facts import GROUP, AbmCluster, cluster_of, is_user
 
 Pool = Mapping[str, Any]
 
-#: Interfaces of containers, overlays and virtual machines: their addresses are not the machine's own.
-VIRTUAL = (
-    "cilium",
-    "cni",
-    "docker",
-    "flannel",
-    "cali",
-    "tunl",
-    "vxlan",
-    "kube-",
-    "nodelocaldns",
-    "lxc",
-    "veth",
-    "br-",
-    "virbr",
+_VIRTUAL: Final = re.compile(
+    # Docker calls the bridge of a network of its own after the first twelve digits of the network's id; other bridges,
+    # such as br-lan and br-bond0, are people's, and the machine's way out.
+    "cilium|cni|docker|flannel|cali|tunl|vxlan|kube-|nodelocaldns|lxc|veth|virbr|br-[0-9a-f]{12}$"
 )
+_NODE: Final = "node address"
+_PLANE: Final = "the control plane"
+_BALANCER: Final = "the load balancer"
+
+
+def is_virtual(link: str) -> bool:
+    """Whether an interface is one of containers, overlays or virtual machines: its addresses are not the machine's own.
+
+    >>> [one for one in ("eth0", "br-lan", "br-0123456789ab", "virbr0") if is_virtual(one)]
+    ['br-0123456789ab', 'virbr0']
+    """
+    return _VIRTUAL.match(link) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,52 +67,100 @@ class ClusterRanges:
         return ClusterRanges(self.owner, self.admin, routed, own, self.changes)
 
 
-def ranges_of(owner: str, cluster: AbmCluster, pools: Iterable[Pool]) -> tuple[list[OwnedRange], list[OwnedRange]]:
-    """The routed ranges of one Cluster object with its NodePools, and those that stay inside the cluster; each once.
+def ranges_of(
+    owner: str, cluster: AbmCluster, pools: list[Pool], *, written: bool = False
+) -> tuple[list[OwnedRange], list[OwnedRange]]:
+    """The routed ranges of one Cluster object with its NodePools, and what stays inside the cluster; each once.
 
+    Inside stays also what tells that an address is that of a node twice.
+
+    :param written: whether the pools are those of a configuration file, which has none of the platform's own.
     :raises InvalidRange: a text is neither an address nor a range.
     """
-    routed = _owned(owner, _routed(cluster, pools))
-    inner = _owned(owner, _networks(cluster))
+    routed, again = _owned(owner, _routed(cluster, pools))
+    inner, _ = _owned(owner, _networks(cluster))
+    twice = _twice(cluster, pools, again, written=written) if again else []
     # Pods have addresses of the machines' network in flat mode only; else every cluster may use the same range.
     if value_at(cluster.spec, "clusterNetwork.flatIPv4") is True:
         flat = [one for one in inner if one.use.startswith("pod") and one.range.version == 4]
-        return [*routed, *flat], [one for one in inner if one not in flat]
-    return routed, inner
+        return [*routed, *flat], [*(one for one in inner if one not in flat), *twice]
+    return routed, [*inner, *twice]
 
 
-def _owned(owner: str, texts: Iterable[tuple[str, str]]) -> list[OwnedRange]:
-    """The ranges that texts mean, each use of one once: a node stands in the Cluster and in its NodePool."""
-    found: dict[tuple[str, int, int, int], OwnedRange] = {}
-    for use, text in texts:
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """A range that two hold for the same use, such as two node pools."""
+
+    range: OwnedRange
+    first: str
+    other: str
+
+
+def _owned(owner: str, texts: Iterable[tuple[str, str, str]]) -> tuple[list[OwnedRange], list[_Again]]:
+    """The ranges that uses, texts and holders mean, each use of one once, and those with a second holder."""
+    found: dict[tuple[str, int, int, int], tuple[OwnedRange, str]] = {}
+    again = []
+    for use, text, holder in texts:
         one = Range.parse(text)
         place = use, one.first, one.last, one.version
         if place not in found:
-            found[place] = OwnedRange(owner, use, one)
-    return list(found.values())
+            found[place] = OwnedRange(owner, use, one), holder
+        elif found[place][1] != holder:
+            again.append(_Again(*found[place], holder))
+    return [one for one, _ in found.values()], again
 
 
-def _routed(cluster: AbmCluster, pools: Iterable[Pool]) -> Iterator[tuple[str, str]]:
+def _twice(cluster: AbmCluster, pools: list[Pool], again: list[_Again], *, written: bool) -> list[OwnedRange]:
+    """Those that should have one holder alone.
+
+    The platform makes a NodePool from the Cluster's section, so the two hold the same: the pool that is called as the
+    platform calls it, else that with the most of the section's addresses. Whether the load balancer may be given nodes
+    of the control plane is documented nowhere: that is let through.
+
+    Source: the platform's guide "Update clusters" for the names.
+    """
+    names = {f"NodePool {one['metadata']['name']}" for one in pools}
+    made: dict[str, str] = {}
+    for section, usual in ((_PLANE, f"NodePool {cluster.name}"), (_BALANCER, f"NodePool {cluster.name}-lb")):
+        met = Counter(one.other for one in again if one.first == section and one.other in names - made.keys())
+        if usual in names:
+            made[usual] = section
+        elif met and not written:
+            made[met.most_common(1)[0][0]] = section
+    # With a load balancer of somebody else's, nobody makes anything of its section.
+    may = {_PLANE, _BALANCER}
+    manual = value_at(cluster.spec, "loadBalancer.mode") == "manual"
+    found = []
+    for one in again:
+        first, other = made.get(one.first, one.first), made.get(one.other, one.other)
+        if first == other or {first, other} == may or (manual and _BALANCER in (first, other)):
+            continue
+        found.append(OwnedRange(one.range.owner, f"{one.range.use} (of {first} and of {other})", one.range.range))
+    return found
+
+
+def _routed(cluster: AbmCluster, pools: Iterable[Pool]) -> Iterator[tuple[str, str, str]]:
     spec = cluster.spec
-    for path in ("controlPlane.nodePoolSpec.nodes", "loadBalancer.nodePoolSpec.nodes"):
-        for node in value_at(spec, path, []) or []:
-            yield "node address", str(node["address"])
+    for part, holder in (("controlPlane", _PLANE), ("loadBalancer", _BALANCER)):
+        for node in value_at(spec, f"{part}.nodePoolSpec.nodes", []) or []:
+            yield _NODE, str(node["address"]), holder
     for pool in pools:
+        holder = f"NodePool {pool['metadata']['name']}"
         for node in value_at(pool, "spec.nodes", []) or []:
-            yield "node address", str(node["address"])
+            yield _NODE, str(node["address"]), holder
     for key, use in (("controlPlaneVIP", "control-plane VIP"), ("ingressVIP", "ingress VIP")):
         vip = value_at(spec, f"loadBalancer.vips.{key}")
         if vip:
-            yield use, str(vip)
+            yield use, str(vip), ""
     for pool in value_at(spec, "loadBalancer.addressPools", []) or []:
         for text in pool.get("addresses") or []:
-            yield f"address pool {pool.get('name', '')}".strip(), str(text)
+            yield f"address pool {pool.get('name', '')}".strip(), str(text), ""
 
 
-def _networks(cluster: AbmCluster) -> Iterator[tuple[str, str]]:
+def _networks(cluster: AbmCluster) -> Iterator[tuple[str, str, str]]:
     for key in ("pods", "services"):
         for text in value_at(cluster.spec, f"clusterNetwork.{key}.cidrBlocks", []) or []:
-            yield f"{key.removesuffix('s')} range", str(text)
+            yield f"{key.removesuffix('s')} range", str(text), ""
 
 
 # Made once for all clusters of an admin cluster, so that each of thousands finds its own without looking at the others'.
@@ -170,7 +222,7 @@ def abm_ranges(
             routed = tuple(now[0])
             found.append(ClusterRanges(owner, admin, routed, (*routed, *now[1])))
             continue
-        then = ranges_of(owner, coming or here, pools)
+        then = ranges_of(owner, coming or here, pools, written=coming is not None)
         found.append(ClusterRanges(owner, admin, _each_once(now[0], then[0]), _each_once(*then), changes=True))
     return found
 
@@ -203,7 +255,18 @@ def _pools_of(cluster: AbmCluster, pools: Iterable[Pool]) -> list[Pool]:
 @cluster_fact()
 def abm_node_addresses(abm_ranges: list[ClusterRanges]) -> list[OwnedRange]:
     """The addresses of the cluster's machines as its resources and the desired configuration name them."""
-    return [one for ranges in abm_ranges for one in ranges.routed if one.use == "node address"]
+    return [one for ranges in abm_ranges for one in ranges.routed if one.use == _NODE]
+
+
+@cluster_fact(every(addresses, on=[NODE]))
+def abm_unseen_nodes(members: Members, abm_cluster: AbmCluster, abm_node_pools: list[Pool]) -> list[str]:
+    """The addresses of the cluster's machines that no named host has: nobody looked at those machines."""
+    routed, _ = ranges_of(abm_cluster.name, abm_cluster, _pools_of(abm_cluster, abm_node_pools))
+    wanted = [ip_address(one.range.text) for one in routed if one.use == _NODE]
+    if not wanted:
+        raise Unreadable(f"Cluster {abm_cluster.name} names the address of no node: which nodes has it?")
+    seen = {one.ip for links in members.values() for held in links.values() for one in held}
+    return [str(one) for one in dict.fromkeys(wanted) if one not in seen]
 
 
 @fleet_fact(every(abm_ranges))
@@ -225,7 +288,7 @@ def abm_machine_addresses(configured: Members, listed: Members, interfaces: Memb
             found.extend(OwnedRange(cluster, f"node {node.name}", Range.parse(text)) for text in node.addresses)
     for host, links in interfaces.items():
         for link, listed_addresses in links.items():
-            if not link.startswith(VIRTUAL):
+            if not is_virtual(link):
                 found.extend(
                     OwnedRange(host, f"interface {link}", Range.parse(str(one.ip))) for one in listed_addresses
                 )

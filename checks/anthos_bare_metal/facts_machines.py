@@ -104,6 +104,8 @@ class Docker:
     loaded: str
     #: The package that the executable is from, empty where none is known.
     package: str
+    #: The program that removes it.
+    manager: str = "apt-get"
 
     @property
     def lines(self) -> list[str]:
@@ -149,7 +151,10 @@ def abm_docker(output: str) -> Docker | None:
         return None
     service = _service(lines, "docker.service")
     package = next((one.removeprefix("package ") for one in lines if one.startswith("package ")), "")
-    return Docker(path, service["ActiveState"], service.get("LoadState", ""), package.partition(":")[0].strip())
+    # dpkg-query says `package: path`, rpm the bare name.
+    name, colon, _ = package.partition(":")
+    manager = "apt-get" if colon else "dnf"
+    return Docker(path, service["ActiveState"], service.get("LoadState", ""), name.strip(), manager)
 
 
 @dataclass(frozen=True, slots=True)

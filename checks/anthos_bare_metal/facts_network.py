@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Final
 
 from conformance import Members, NotApplicable, cluster_fact, every, host_fact
+from conformance.facts.linux import addresses
 from conformance.facts.linux_network import PacketFilter, packet_filter
 from conformance.facts.values.netfilter import InvalidRules
 from conformance.facts.values.osrelease import OsRelease
@@ -13,7 +15,14 @@ from conformance.reads.projection import value_at
 
 from .facts import AbmCluster
 
-__all__ = ["CiliumChains", "abm_anetd_runs", "abm_cilium_chains", "abm_red_hat_host", "abm_separate_balancer"]
+__all__ = [
+    "CiliumChains",
+    "abm_anetd_runs",
+    "abm_cilium_chains",
+    "abm_own_addresses",
+    "abm_red_hat_host",
+    "abm_separate_balancer",
+]
 
 
 @cluster_fact()
@@ -32,6 +41,15 @@ def abm_separate_balancer(abm_cluster: AbmCluster) -> str:
         f"cluster {abm_cluster.name} has loadBalancer.mode {mode} without nodes of its own: its control-plane nodes "
         "answer on port 443"
     )
+
+
+@host_fact(every(addresses))
+def abm_own_addresses(members: Members) -> frozenset[IPv4Address] | None:
+    """The host's own addresses of IPv4, of whichever interface, besides those of loopback; None where they cannot be read."""
+    if members.unread:
+        return None
+    listed = (one.ip for links in members.values() for held in links.values() for one in held)
+    return frozenset(one for one in listed if isinstance(one, IPv4Address))
 
 
 @host_fact()

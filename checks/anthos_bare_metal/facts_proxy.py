@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Any, Final
 
 from conformance import (
@@ -20,12 +20,10 @@ from conformance import (
     host_fact,
     listing,
 )
-from conformance.facts.linux import addresses
 from conformance.facts.values.noproxy import NoProxy
 from conformance.reads.projection import value_at
 
 from .facts import GROUP, AbmCluster
-from .facts_addresses import ranges_of
 from .facts_runtime import container_runtime
 
 __all__ = [
@@ -34,7 +32,6 @@ __all__ = [
     "abm_node_proxies",
     "abm_proxied_multinic",
     "abm_service_ranges",
-    "abm_unseen_nodes",
 ]
 
 #: Where containerd is told of the proxy.
@@ -177,20 +174,3 @@ def _bare(value: str) -> str:
 def abm_node_proxies(members: Members) -> Members:
     """What counts on each node of the cluster that is named as a host."""
     return members
-
-
-@cluster_fact(every(addresses, on=[NODE]))
-def abm_unseen_nodes(members: Members, abm_cluster: AbmCluster, abm_node_pools: list[Mapping[str, Any]]) -> list[str]:
-    """The addresses of the cluster's machines that no named host has: nobody looked at those machines."""
-    pools = [
-        one
-        for one in abm_node_pools
-        if one["metadata"].get("namespace", "") == abm_cluster.namespace
-        and value_at(one, "spec.clusterName", abm_cluster.name) == abm_cluster.name
-    ]
-    routed, _ = ranges_of(abm_cluster.name, abm_cluster, pools)
-    wanted = [ip_address(one.range.text) for one in routed if one.use == "node address"]
-    if not wanted:
-        raise Unreadable(f"Cluster {abm_cluster.name} names the address of no node: which nodes has it?")
-    seen = {one.ip for links in members.values() for held in links.values() for one in held}
-    return [str(one) for one in dict.fromkeys(wanted) if one not in seen]

@@ -10,7 +10,7 @@ from conformance.reads.projection import value_at
 from conformance.subjects import Subject
 
 from .credentials import SCRIPT, Credentials
-from .facts import AbmCluster, cluster_of, is_user
+from .facts import AbmCluster, abm_cluster, cluster_of, is_user
 
 CREDENTIALS = "application default credentials in the environment of the user of bmctl in {{bmctl-directory}}: where, and of what type"
 
@@ -64,6 +64,13 @@ def abm_location(abm_clusters: list[AbmCluster], abm_desired_clusters: list[AbmC
 def abm_locations(members: Members) -> Mapping[str, Location]:
     """Cluster -> its location, of those that could be read."""
     return members
+
+
+# Only a proposal hangs on it, so a cluster that cannot be read leaves nothing open.
+@fleet_fact(every(abm_cluster, any=True))
+def abm_self_managed(members: Members) -> Mapping[str, str]:
+    """Cluster -> the name of its Cluster object, of those that are surely no user clusters, whatever the change calls them."""
+    return {name: one.name for name, one in members.items() if one.type in ("admin", "hybrid", "standalone")}
 
 
 @host_fact(file("/proc/sys/net/netfilter/nf_conntrack_max"))

@@ -58,6 +58,21 @@ def test_a_machine_in_the_bootstrap_pod_range(hazard, world):
     return finding
 
 
+@proves(BOOTSTRAP, kind=PRESENT, says=["192.168.122.9"])
+@pytest.mark.parametrize(
+    "link", ["br-lan", "br-ex", "br-bond0", "br-0123456789abc", "br-0123456789ag", "br0", "bridge"]
+)
+def test_a_bridge_that_people_made_is_the_machine_s_own(hazard, link):
+    return evaluate(hazard, hosts={"station": linked("192.168.122.9/24", link, roles=("workstation",))})
+
+
+@proves(BOOTSTRAP, kind=ABSENT)
+@pytest.mark.parametrize("link", ["br-0123456789ab", "docker0", "virbr0", "cilium_host", "vethab12@if3", "cni-podman0"])
+def test_the_bridges_of_containers_are_not(hazard, link):
+    said = LINK.format("eth0", "", "10.2.0.1/8") + LINK.format(link, "", "192.168.122.9/24")
+    return evaluate(hazard, hosts={"station": Machine(says={"ip -o address show": said}, roles=("workstation",))})
+
+
 @proves(
     BOOTSTRAP, kind=PRESENT, says=["10.96.0.", "service range 10.96.0.0/27"], remedy="--bootstrap-cluster-service-cidr"
 )
@@ -223,6 +238,103 @@ def test_flat_pod_ranges_of_two_clusters(hazard):
 )
 def test_a_cluster_that_meets_itself(hazard, prod):
     return apart(prod)
+
+
+#: As the platform makes them from the sections of the Cluster.
+PLANE = node_pool("prod", "prod", "10.200.1.2")
+LB = node_pool("prod-lb", "prod", "10.200.1.8")
+
+
+@proves(OVERLAP, kind=PRESENT, says=["prod: node address 10.200.1.", " and prod: node address (of "])
+@pytest.mark.parametrize(
+    ("world", "twice"),
+    [
+        pytest.param(
+            {"pools": [PLANE, node_pool("np1", "prod", "10.200.1.5"), node_pool("np2", "prod", "10.200.1.5")]},
+            "of NodePool np1 and of NodePool np2) 10.200.1.5",
+            id="two pools of workers",
+        ),
+        pytest.param(
+            {"pools": [node_pool("a", "prod", "10.200.1.4", "10.200.1.2"), PLANE]},
+            "of the control plane and of NodePool a) 10.200.1.2",
+            id="control plane and workers",
+        ),
+        pytest.param(
+            {
+                "prod": {"nodes": ["10.200.1.2", "10.200.1.3"]},
+                "pools": [
+                    node_pool("masters", "prod", "10.200.1.2", "10.200.1.3"),
+                    node_pool("np1", "prod", "10.200.1.2"),
+                ],
+            },
+            "of the control plane and of NodePool np1) 10.200.1.2",
+            id="where the control plane's is called otherwise",
+        ),
+        pytest.param(
+            {"prod": {"balancers": ["10.200.1.8"]}, "pools": [PLANE, LB, node_pool("np1", "prod", "10.200.1.8")]},
+            "of the load balancer and of NodePool np1) 10.200.1.8",
+            id="load balancer and workers",
+        ),
+        pytest.param(
+            {"pools": [node_pool("prod", "prod", "10.200.1.2", "10.200.1.6"), node_pool("np1", "prod", "10.200.1.6")]},
+            "of the control plane and of NodePool np1) 10.200.1.6",
+            id="a control plane whose NodePool was edited",
+        ),
+        pytest.param(
+            {"desired": ("CONFIGURATION",)},
+            "of the control plane and of NodePool np1) 10.200.1.2",
+            id="about to be applied",
+        ),
+        pytest.param(
+            {"pools": [PLANE], "desired": ("POOL",)},
+            "of the control plane and of NodePool np1) 10.200.1.2",
+            id="a NodePool alone, about to be applied",
+        ),
+    ],
+)
+def test_a_node_in_two_pools(hazard, world, twice):
+    coming = node_pool("np1", "prod", "10.200.1.2")
+    texts = {"CONFIGURATION": text_of(cluster("prod", **PROD), coming), "POOL": text_of(coming)}
+    finding = apart(**{**world, "desired": tuple(texts[one] for one in world.get("desired", ()))})
+    assert (
+        finding.message == f"overlapping: prod: node address {twice.rpartition(' ')[2]} and prod: node address ({twice}"
+    )
+    return finding
+
+
+@proves(OVERLAP, kind=ABSENT)
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param({"pools": [PLANE]}, id="the control plane's own"),
+        pytest.param({"pools": [node_pool("masters", "prod", "10.200.1.2")]}, id="called otherwise"),
+        pytest.param({"prod": {"balancers": ["10.200.1.8"]}, "pools": [PLANE, LB]}, id="the load balancer's own"),
+        pytest.param(
+            {"prod": {"balancers": ["10.200.1.2"]}, "pools": [PLANE, node_pool("prod-lb", "prod", "10.200.1.2")]},
+            id="a load balancer on the control plane",
+        ),
+        pytest.param(
+            {"prod": {"nodes": ["2001:db8::2"]}, "pools": [node_pool("prod", "prod", "2001:DB8:0::2")]}, id="IPv6"
+        ),
+        pytest.param({"pools": [PLANE, node_pool("np1", "prod", "10.200.1.5", "10.200.1.5")]}, id="twice in one pool"),
+        pytest.param(
+            {"pools": [node_pool("np1", "prod", "10.200.1.5")], "desired": ("MOVED",)}, id="moved to another pool"
+        ),
+    ],
+)
+def test_nodes_that_stand_where_they_should(hazard, world):
+    moved = text_of(cluster("prod", **PROD), node_pool("np2", "prod", "10.200.1.5"))
+    return apart(**{**world, "desired": (moved,) if "desired" in world else ()})
+
+
+@proves(OVERLAP, kind=ABSENT)
+def test_nodes_of_a_load_balancer_that_is_somebody_else_s(hazard):
+    prod = cluster("prod", **PROD, balancers=["10.200.1.5"])
+    prod["spec"]["loadBalancer"]["mode"] = "manual"
+    pools = [PLANE, node_pool("np1", "prod", "10.200.1.5")]
+    return evaluate(
+        hazard, clusters={"hub": admin_api(cluster("hub", "admin", **HUB), prod, pools=pools), "prod": USER}
+    )
 
 
 @proves(OVERLAP, kind=ABSENT)

@@ -187,7 +187,15 @@ def log(suffix, before=""):
     remedy="scale deploy stackdriver-operator --replicas=0",
 )
 @pytest.mark.parametrize("where", ["", "previous "])
-@pytest.mark.parametrize("state", [LOOP, {"restarts": 3, "ended": "Error"}], ids=["waits", "runs just now"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        LOOP,
+        {"restarts": 1, "ended": "Error", "waiting": "CrashLoopBackOff"},
+        {"restarts": 1, "ended": "Error", "waiting": "ContainerCreating"},
+    ],
+    ids=["waits", "waits for the first time", "is not ready"],
+)
 @pytest.mark.parametrize(
     "text", [LINE, f"\x1b[1m[error]\x1b[0m\r\n{LINE}\r", f"\xff\xfe{LINE}"], ids=["", "colours", "bytes"]
 )
@@ -234,6 +242,31 @@ def test_one_is_found_where_another_one_s_log_cannot_be_read(hazard):
 )
 def test_no_corrupt_chunks(hazard, pods, logs):
     return forwarding(*pods, logs=logs)
+
+
+@proves(FORWARDER, kind=PRESENT, says=["1 of 2 log forwarders", "stackdriver-log-forwarder-aa"])
+@pytest.mark.parametrize("restarts", [2, 3])
+def test_a_forwarder_that_runs_just_now_and_was_restarted_again_within_the_hour(hazard, restarts):
+    state = {"restarts": restarts, "ended": "Error"}
+    return forwarding(forwarder("aa", **state), forwarder("bb"), logs={log("aa", "previous "): LINE})
+
+
+@proves(FORWARDER, kind=ABSENT, says=["stackdriver-log-forwarder-aa found corrupt buffers", "went on"])
+@pytest.mark.parametrize(
+    ("restarts", "where"),
+    [(1, ""), (1, "previous "), (7, "")],
+    ids=["once, and found after it", "once, and found before it", "not within the hour"],
+)
+def test_a_forwarder_that_goes_on_keeps_its_buffers(hazard, restarts, where):
+    state = {"restarts": restarts, "ended": "Error"}
+    return forwarding(forwarder("aa", **state), forwarder("bb"), logs={log("aa", where): LINE})
+
+
+@proves(FORWARDER, kind=PRESENT, says=["1 of 2 log forwarders", "forwarder-aa"])
+def test_one_that_goes_on_beside_one_that_does_not(hazard):
+    finding = forwarding(forwarder("aa", **LOOP), forwarder("bb", restarts=1), logs={log("aa"): LINE, log("bb"): LINE})
+    assert "forwarder-bb" not in finding.message
+    return finding
 
 
 def test_another_cause_is_told():

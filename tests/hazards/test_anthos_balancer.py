@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from conformance.facts.linux_network import (
@@ -34,6 +36,7 @@ OTHERS = """\
 -A KUBE-SERVICES -m comment --comment "must be last" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
 -A KUBE-NODEPORTS -p tcp -m tcp --dport 30443 -j KUBE-SVC
 -A KUBE-SVC -m statistic --mode random --probability 0.5 -j DNAT --to-destination 10.1.0.9:6444
+-A KUBE-SVC -j DNAT --to-destination 10.200.0.2:6444
 """
 
 
@@ -101,6 +104,7 @@ def test_the_redirect_is_needed_while_the_cluster_is_1_8(hazard, versions):
 
 
 REDIRECT = "-j REDIRECT --to-ports 6444"
+DNAT = "-A OUTPUT -o lo -p tcp -m tcp --dport 443 -j DNAT --to-destination"
 NOT_IT = [
     pytest.param(RULE.replace("-A OUTPUT", "-A PREROUTING"), id="PREROUTING: never passed by what the host sends"),
     pytest.param(RULE.replace("-A OUTPUT", "-A USER"), id="a chain that nobody calls"),
@@ -115,7 +119,10 @@ NOT_IT = [
     pytest.param(f"-A OUTPUT -d 192.0.2.1/32 -p tcp -m tcp --dport 443 {REDIRECT}", id="to another address"),
     pytest.param(f"-A OUTPUT -p tcp -m multiport --dports 80,444:500 {REDIRECT}", id="other ports"),
     pytest.param(f'-A OUTPUT -m comment --comment "{RULE[10:]}"', id="a comment alone"),
-    pytest.param("-A OUTPUT -o lo -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.0.0.1:6444", id="elsewhere"),
+    pytest.param(f"{DNAT} 10.0.0.1:6444", id="elsewhere"),
+    pytest.param(f"{DNAT} 10.0.0.1-10.0.0.9:6444", id="to a range elsewhere"),
+    pytest.param(f"{DNAT} 10.200.0.2:8443", id="to the node's own address, another port"),
+    pytest.param(f"{DNAT} 10.200.0.2", id="to the node's own address, no port"),
     pytest.param(f"-A OUTPUT -o lo -p tcp -m tcp --dport 443 -j ACCEPT\n{RULE}", id="an earlier ACCEPT wins"),
     pytest.param(f"-A OUTPUT -j RETURN\n{RULE}", id="an earlier RETURN wins"),
     pytest.param(f"-A OUTPUT -j USER\n-A USER -p tcp -j ACCEPT\n{RULE}", id="an ACCEPT in a chain that is called"),
@@ -155,6 +162,8 @@ def test_tables_that_do_not_redirect(hazard, listing):
         ),
         pytest.param(native('oifname != "lo" tcp dport 443 redirect to :6444'), id="not on loopback"),
         pytest.param(native("tcp dport { 80, 8443 } redirect to :6444"), id="other ports"),
+        pytest.param(native('oifname "lo" tcp dport 443 dnat to 10.0.0.1:6444'), id="elsewhere"),
+        pytest.param(native('oifname "lo" tcp dport 443 dnat to 10.0.0.1'), id="elsewhere, no port"),
         pytest.param(native("tcp dport 443 accept", "tcp dport 443 redirect to :6444"), id="an earlier accept"),
         pytest.param(
             native("tcp dport 443 redirect to :6444").replace("\tchain", "\tflags dormant;\n\tchain"), id="dormant"
@@ -176,7 +185,8 @@ IPTABLES = [
     pytest.param(f"-A OUTPUT ! -o eth0 -p tcp -m tcp --dport 443 {REDIRECT}", id="negated interface"),
     pytest.param(f"-A OUTPUT -o ! eth0 -p tcp -m tcp --dport 443 {REDIRECT}", id="negated as in old versions"),
     pytest.param(f'-A OUTPUT -p tcp -m tcp --dport 443 -m comment --comment "-j DROP" {REDIRECT}', id="comment"),
-    pytest.param("-A OUTPUT -o lo -p tcp -m tcp --dport 443 -j DNAT --to-destination 127.0.0.1:6444", id="DNAT"),
+    pytest.param(f"{DNAT} 127.0.0.1:6444", id="DNAT"),
+    pytest.param(f"{DNAT} 10.200.0.2:6444", id="DNAT to the node's own address"),
     pytest.param(f"-A OUTPUT -m conntrack --ctstate NEW -p tcp -m tcp --dport 443 {REDIRECT}", id="new connections"),
     pytest.param(f"-A OUTPUT -o eth0 -j ACCEPT\n-A OUTPUT -p tcp -j LOG\n{RULE}", id="behind what does not matter"),
     pytest.param(f"-A OUTPUT -j USER\n{RULE.replace('OUTPUT', 'USER')}", id="in a chain that is called"),
@@ -185,6 +195,7 @@ NFT = [
     pytest.param('oifname "lo" tcp dport 443 redirect to :6444', id="as nft writes it"),
     pytest.param('oif "lo" tcp dport { 80, 443 } counter packets 3 bytes 180 redirect to :6444', id="a set"),
     pytest.param("ip daddr 127.0.0.0/8 tcp dport 443 dnat to 127.0.0.1:6444", id="dnat"),
+    pytest.param('oifname "lo" tcp dport 443 dnat ip to 10.200.0.2:6444', id="dnat to the node's own address"),
     pytest.param('meta l4proto tcp th dport 443 redirect to :6444 comment "443 { to"', id="any transport, a comment"),
 ]
 
@@ -248,7 +259,7 @@ def test_it_is_left_whatever_the_balancer_is(hazard, balancer):
 
 
 @proves(LEFT, kind=ABSENT)
-@pytest.mark.parametrize("rules", [*NOT_IT[:14], pytest.param("", id="no rule")])
+@pytest.mark.parametrize("rules", [*NOT_IT[:17], pytest.param("", id="no rule")])
 def test_nothing_is_left(hazard, rules):
     return on_node(hazard, node(iptables_save=saved(rules, others=OTHERS)))
 
@@ -309,6 +320,29 @@ UNDECIDED = "-A OUTPUT -m owner --uid-owner 0 -j ACCEPT"
 )
 def test_the_rules_cannot_be_known(hazard, machine):
     return on_node(hazard, machine)
+
+
+@proves(PORT, LEFT, kind=UNREADABLE, says=["cannot be told", "6444"])
+@pytest.mark.parametrize(
+    "listed",
+    [{"iptables_save": saved(f"{DNAT} 10.0.0.1:6444")}, {"nft": native("tcp dport 443 dnat to 10.0.0.1:6444")}],
+    ids=["iptables", "nft"],
+)
+def test_whose_address_it_is_cannot_be_known(hazard, listed):
+    machine = node(**listed)
+    return on_node(hazard, replace(machine, broken={"ip -o address show": "timed-out"}))
+
+
+@proves(PORT, LEFT, kind=UNREADABLE, says=["cannot be told"])
+@pytest.mark.parametrize("to", ["10.200.0.1-10.200.0.9:6444", "10.200.0.2:6440-6450", "127.0.0.1:6440-6450"])
+def test_one_of_several_destinations_is_the_node(hazard, to):
+    return on_node(hazard, node(iptables_save=saved(f"{DNAT} {to}")))
+
+
+@proves(LEFT, kind=ABSENT)
+def test_addresses_matter_only_where_a_rule_names_one(hazard):
+    machine = node(iptables_save=saved(others=OTHERS))
+    return on_node(hazard, replace(machine, broken={"ip -o address show": "timed-out"}))
 
 
 @proves(PORT, kind=UNREADABLE, says=["cannot be told", UNDECIDED])

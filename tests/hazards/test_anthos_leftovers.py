@@ -41,6 +41,13 @@ def decided(world, *nodes, name="new-1", **more):
     return evaluate(LEFT, hosts={name: world}, clusters={"prod": api(*nodes, **more)}, subject=name)
 
 
+@proves(LEFT, kind=NOT_APPLICABLE, says=["it is node wk-1 of cluster prod"])
+@pytest.mark.parametrize("link", ["br-bond0", "br-ex"])
+def test_a_node_is_known_by_the_address_of_its_bridge(hazard, link):
+    told = f"2: {link}    inet 10.200.0.9/24 scope global {link}\n"
+    return decided(left(addresses=told), node("wk-1", "10.200.0.9"))
+
+
 @proves(
     LEFT,
     kind=PRESENT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from checks.anthos_bare_metal.facts_login import abm_login
-from tests.hazards.anthos import admin_api, cluster
+from tests.hazards.anthos import admin_api, cluster, node_pool
 from tests.hazards.evaluating import evaluate
 from tests.hazards.proofs import ABSENT, NOT_APPLICABLE, PRESENT, UNREADABLE, proves
 from tests.hazards.worlds import DENIED, Api, Machine
@@ -15,9 +15,9 @@ LISTED = "forbidden"
 CLUSTERS = "clusters.baremetal.cluster.gke.io"
 
 
-def abm(name="hub", kind="hybrid", version="1.7.5", runtime="containerd", login=None):
-    """A Cluster object; no runtime and no login user where None."""
-    own = cluster(name, kind, version)
+def abm(name="hub", kind="hybrid", version="1.7.5", runtime="containerd", login=None, nodes=("10.200.0.2",)):
+    """A Cluster object; no runtime and no login user where None. Its only node has the address of every `Machine`."""
+    own = cluster(name, kind, version, nodes=nodes)
     if runtime is not None:
         own["spec"]["nodeConfig"] = {"containerRuntime": runtime}
     if login is not None:
@@ -46,7 +46,9 @@ def login(path, secure=None, *, root=False, crictl="", said=None):
 
 
 def logged_in(hazard, machine, own=None, upgrade=(None, "1.8.1"), **api):
-    clusters = {"hub": admin_api(abm() if own is None else own, **api)}
+    """What is found as the cluster's login user, which is the machine's where no Cluster object is given."""
+    user = "ops" if machine.says.get(abm_login, "").startswith("1001 ops") else None
+    clusters = {"hub": admin_api(abm(login=user) if own is None else own, **api)}
     return evaluate(hazard, hosts={"cp-1": machine}, clusters=clusters, upgrade=upgrade)
 
 
@@ -163,12 +165,12 @@ def test_the_path_from_1_8_2_on(hazard, target):
         pytest.param(Machine(cluster="hub", broken={abm_login: "timed-out"}), abm(), id="timed out"),
         pytest.param(
             Machine(cluster="hub", says={abm_login: f"1001 ops\n{FULL}\n\n1\nsudo: a password is required\n"}),
-            abm(),
+            abm(login="ops"),
             id="sudo wants a password",
         ),
         pytest.param(
             login(FULL, said="Runas and Command-specific defaults for ops:\n    Defaults>root secure_path=/sbin\n"),
-            abm(),
+            abm(login="ops"),
             id="set for root alone",
         ),
         pytest.param(login(FULL, SUDO), abm(login="root"), id="the cluster logs in as another user"),
@@ -182,6 +184,11 @@ def test_the_path_cannot_be_known(hazard, machine, own):
         hazard, machine, own, (None, None) if own["spec"]["anthosBareMetalVersion"] == "" else (None, "1.8.1")
     )
     return finding
+
+
+@proves(PATH, kind=UNREADABLE, says=["hub logs in as root (spec.nodeAccess.loginUser is not set), this run as ops"])
+def test_where_no_login_user_is_set_the_cluster_logs_in_as_root(hazard):
+    return logged_in(hazard, login(FULL, SUDO), abm(login=None))
 
 
 @proves(PATH, kind=UNREADABLE)
@@ -292,6 +299,42 @@ def test_ubuntu(hazard):
 )
 def test_selinux_cannot_be_known(hazard, hosts, world):
     return fleet(hosts, **world)
+
+
+UNSEEN = "the others are no hosts of this run: of cluster hub: 10.200.0.3, 10.200.0.5"
+
+
+@proves(SELINUX, kind=UNREADABLE, says=[UNSEEN])
+@pytest.mark.parametrize(
+    "host",
+    [labelled(None), labelled("0\n"), labelled(system=UBUNTU)],
+    ids=["disabled", "permissive", "on Ubuntu"],
+)
+def test_nodes_that_nobody_looked_at_may_enforce_it(hazard, host):
+    pools = [node_pool("np1", "hub", "10.200.0.5"), node_pool("np2", "other", "10.200.0.6")]
+    return fleet({"wk-1": host}, abm(version="1.7.1", nodes=["10.200.0.2", "10.200.0.3"]), pools=pools)
+
+
+@proves(SELINUX, kind=PRESENT, says=["cluster hub: wk-1"])
+def test_one_that_enforces_it_is_enough(hazard):
+    return fleet({"wk-1": labelled()}, abm(version="1.7.1", nodes=["10.200.0.2", "10.200.0.3"]))
+
+
+@proves(SELINUX, kind=PRESENT, says=["cluster hub: wk-1"])
+def test_one_that_enforces_it_is_enough_where_the_cluster_names_no_addresses(hazard):
+    return fleet({"wk-1": labelled()}, abm(version="1.7.1", nodes=[]))
+
+
+@proves(SELINUX, kind=UNREADABLE, says=["names the address of no node"])
+@pytest.mark.parametrize("host", [labelled(None), labelled(system=UBUNTU)], ids=["disabled", "on Ubuntu"])
+def test_a_cluster_that_names_no_addresses_may_have_other_nodes(hazard, host):
+    return fleet({"wk-1": host}, abm(version="1.7.1", nodes=[]))
+
+
+@proves(SELINUX, kind=ABSENT)
+def test_nodes_that_nobody_looked_at_of_a_cluster_that_stays(hazard):
+    stays = {"old": admin_api(abm("old", version="1.7.1", nodes=["10.200.0.9"]), upgrade="none")}
+    return fleet({"wk-1": labelled(None), "wk-2": labelled(None, cluster="old")}, others=stays)
 
 
 @proves(SELINUX, kind=UNREADABLE, says=["no cluster is named"])

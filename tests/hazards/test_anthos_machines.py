@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from checks.anthos_bare_metal.facts_machines import abm_docker, abm_pleg_lines, abm_runc, abm_runc_inits
@@ -118,6 +120,68 @@ def test_either_runc_is_too_old(hazard, other):
 )
 def test_versions_that_are_too_old(hazard, version):
     return evaluate(hazard, hosts={"n1": node(runc=runc(distribution=says(version)))})
+
+
+def mended(finding, place, *, distributions, platforms, package=None, rc=0):
+    """What the two runc say after the remedy was pasted; `package` is the runc that the package brings."""
+    bin, sbin, home = (place / one for one in ("usr-bin", "usr-local-sbin", "home"))
+    for one in (bin, sbin, home, place / "tools"):
+        one.mkdir()
+
+    def put(path, version):
+        path.write_text(f"#!/bin/sh\necho runc version {version}\n")
+        path.chmod(0o755)
+
+    for folder, version in ((bin, distributions), (sbin, platforms)):
+        if version:
+            put(folder / "runc", version)
+    if package:
+        put(place / "new", package)
+    tools = {
+        "apt-get": f"{f'cp {place}/new {bin}/runc; ' if package else ''}exit {rc}",
+        "sudo": 'exec "$@"',
+    }
+    for name, does in tools.items():
+        (place / "tools" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (place / "tools" / name).chmod(0o755)
+    lines = [one.removeprefix("  ") for one in finding.remedy.splitlines() if one.startswith("  ")]
+    text = "\n".join(lines).replace("/usr/local/sbin", str(sbin)).replace("/usr/bin", str(bin))
+    env = {"PATH": f"{place / 'tools'}:/usr/bin:/bin", "HOME": str(home)}
+    done = subprocess.run(["bash"], input=text, env=env, capture_output=True, text=True, check=False)
+    assert not done.stderr
+    said = [one.read_text().split()[-1] if one.exists() else None for one in (bin / "runc", sbin / "runc")]
+    return [*said, (home / "runc").exists()]
+
+
+@proves(PLEG, kind=PRESENT)
+@pytest.mark.parametrize(
+    ("there", "package", "then"),
+    [
+        pytest.param(("1.0.0-rc92", "1.0.0-rc93"), "1.1.4", ["1.1.4", "1.1.4", True], id="both are replaced"),
+        pytest.param(("1.1.4", "1.0.0-rc93"), None, ["1.1.4", "1.1.4", True], id="the package is new already"),
+        pytest.param(("1.0.0-rc92", None), "1.1.4", ["1.1.4", "1.1.4", False], id="nothing to be kept"),
+        pytest.param(("1.0.0-rc92", "1.1.9"), "1.1.4", ["1.1.4", "1.1.9", False], id="a newer one stays"),
+        pytest.param(
+            ("0.1.1", "1.0.0-rc93"), "1.0.0~rc93-0ubuntu1", ["1.0.0~rc93-0ubuntu1", "1.0.0-rc93", False], id="rc93"
+        ),
+        pytest.param(("0.1.1", "1.0.0-rc93"), None, ["0.1.1", "1.0.0-rc93", False], id="the package brings none"),
+        pytest.param(("0.1.1", "1.0.0-rc93"), "1.0.0-rc95", ["1.0.0-rc95", "1.0.0-rc95", True], id="rc95"),
+    ],
+)
+def test_the_remedy_never_puts_an_older_runc_in_place(hazard, tmp_path, there, package, then):
+    distributions, platforms = there
+    told = {"distribution": says(distributions)} | ({"platform": says(platforms)} if platforms else {})
+    finding = evaluate(hazard, hosts={"n1": node(runc=runc(**told))})
+    assert mended(finding, tmp_path, distributions=distributions, platforms=platforms, package=package) == then
+    return finding
+
+
+@proves(PLEG, kind=PRESENT)
+def test_where_the_package_cannot_be_installed_nothing_is_copied(hazard, tmp_path):
+    finding = evaluate(hazard, hosts={"n1": node(runc=runc(distribution=says("1.1.4"), platform=says("1.0.0-rc93")))})
+    then = mended(finding, tmp_path, distributions="1.1.4", platforms="1.0.0-rc93", rc=100)
+    assert then == ["1.1.4", "1.0.0-rc93", False]
+    return finding
 
 
 @proves(PLEG, kind=PRESENT, says=["/usr/bin/runc is 1.0.0-rc92", "PLEG", "4711"])
@@ -242,13 +306,48 @@ def test_docker_without_its_service(hazard, state):
     return finding
 
 
-@proves(
-    DOCKER, kind=PRESENT, says=["podman-docker"], line="from package podman-docker", remedy="dnf remove podman-docker"
+@proves(DOCKER, kind=PRESENT, says=["podman-docker"], line="from package podman-docker", remedy=" remove podman-docker")
+@pytest.mark.parametrize(
+    ("package", "manager"),
+    [
+        ("podman-docker", "dnf"),
+        ("podman-docker: /usr/bin/docker", "apt-get"),
+        ("podman-docker:amd64: /usr/bin/docker", "apt-get"),
+    ],
 )
-@pytest.mark.parametrize("package", ["podman-docker", "podman-docker: /usr/bin/docker"])
-def test_podman_s_docker_has_no_service(hazard, package):
+def test_podman_s_docker_has_no_service(hazard, package, manager):
     finding = evaluate(hazard, hosts={"n1": docker(loaded="not-found", package=package)})
     assert "systemctl" not in finding.remedy
+    assert commands(finding.remedy) == [f"{manager} remove podman-docker"]
+    return finding
+
+
+def commands(remedy):
+    """The lines that are to be pasted, all of which a shell understands."""
+    lines = [line.removeprefix("  ") for line in remedy.splitlines() if line.startswith("  ")]
+    subprocess.run(["bash", "-n", "-c", "\n".join(lines)], check=True)
+    return lines
+
+
+@proves(DOCKER, kind=PRESENT)
+@pytest.mark.parametrize(
+    ("world", "enable", "remove"),
+    [
+        (docker(), ["systemctl enable --now docker"], ["apt-get remove docker-ce-cli"]),
+        (docker(package="docker-ce-cli"), ["systemctl enable --now docker"], ["dnf remove docker-ce-cli"]),
+        (
+            docker("/opt/my tools/docker", loaded="masked", package=""),
+            ["systemctl unmask docker && systemctl enable --now docker"],
+            ["# no package owns it", "rm '/opt/my tools/docker'"],
+        ),
+    ],
+    ids=["dpkg", "rpm", "masked"],
+)
+def test_the_two_ways_out_are_told_apart_and_can_be_pasted(hazard, world, enable, remove):
+    finding = evaluate(hazard, hosts={"n1": world})
+    either, _, other = finding.remedy.partition("\nor, ")
+    assert either.startswith("Either, ")
+    assert (commands(either), commands(other)) == (enable, remove)
     return finding
 
 

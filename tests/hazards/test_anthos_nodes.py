@@ -115,7 +115,11 @@ def test_one_of_each(hazard):
         pytest.param({"blocks": ["10.200.0.4"]}, id="its address is in the blocks"),
         pytest.param({"blocks": ["10.0.9.0/24", "10.200.0.4-10.200.0.6"]}, id="in a range"),
         pytest.param(
-            {"machines": [machine_object("10.200.0.4", "hub", **{"maintenance-mode-duration": "1h"})]}, id="annotation"
+            {
+                "blocks": ["10.200.0.4"],
+                "machines": [machine_object("10.200.0.4", "hub", **{"maintenance-mode-duration": "1h"})],
+            },
+            id="with the annotation that comes with it",
         ),
         pytest.param({"taints": [f"{GROUP}/maintenance:NoSchedule"]}, id="taint"),
     ],
@@ -139,7 +143,21 @@ def test_cordoned_on_purpose(hazard, why):
     ],
 )
 def test_cordoned_beside_a_maintenance_mode_of_others(hazard, why):
-    return looked_at(GOOD, node("wk-1", unschedulable=True), **why)
+    finding = looked_at(GOOD, node("wk-1", unschedulable=True), **why)
+    assert "annotation" not in finding.message
+    return finding
+
+
+@proves(
+    NODES,
+    kind=PRESENT,
+    says=["1 of 2 nodes", "wk-1 is cordoned", "the annotation on its machine stays after one"],
+    remedy="uncordon wk-1",
+)
+@pytest.mark.parametrize("name", ["10.200.0.4", "wk-1"])
+def test_a_maintenance_mode_of_old_explains_no_cordon(hazard, name):
+    machines = [machine_object(name, "hub", **{"maintenance-mode-duration": "1h"})]
+    return looked_at(GOOD, node("wk-1", unschedulable=True), machines=machines)
 
 
 @proves(NODES, kind=PRESENT, says=["wk-1 is not ready"])

@@ -243,7 +243,7 @@ def running(*machines, **world):
     kind=PRESENT,
     says=["1 of 2 running", "vms/till"],
     line="virtualmachineinstance vms/till: phase Running",
-    remedy="virt console -n vms till",
+    remedy="  kubectl virt console --kubeconfig CLUSTER_KUBECONFIG -n vms till",
 )
 @pytest.mark.parametrize(
     "interfaces",

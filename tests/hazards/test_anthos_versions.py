@@ -141,7 +141,10 @@ def test_only_the_user_cluster_can_go_first(hazard):
 
 @proves(GAP, kind=PRESENT, says=["the other way round"], remedy="smaller steps")
 def test_neither_order_will_do(hazard):
-    return fleet("1.8.3", "1.7.5", hub=("1.8.3", "1.9.0"), prod=("1.7.5", "1.9.0"))
+    finding = fleet("1.8.3", "1.7.5", hub=("1.8.3", "1.9.0"), prod=("1.7.5", "1.9.0"))
+    assert "prod would still be 1.7.5, more than one minor release behind its admin cluster; and the" in finding.message
+    assert "it would be 1.9.0, newer than its admin cluster 1.8.3" in finding.message
+    return finding
 
 
 @proves(GAP, kind=NOT_APPLICABLE, says=["no user cluster"])

@@ -12,7 +12,7 @@ from checks.anthos_bare_metal.facts_workstation import abm_manifests
 from tests.hazards.anthos import admin_api, cluster
 from tests.hazards.evaluating import evaluate, findings
 from tests.hazards.proofs import ABSENT, NOT_APPLICABLE, PRESENT, UNREADABLE, proves
-from tests.hazards.worlds import DENIED, Machine, Said
+from tests.hazards.worlds import DENIED, Api, Machine, Said
 
 CONNTRACK, MANIFESTS = "abm-conntrack-readonly", "abm-manifests-missing"
 MAX = "/proc/sys/net/netfilter/nf_conntrack_max"
@@ -157,7 +157,7 @@ def made(home: Path, *names: str) -> Path:
     kind=PRESENT,
     says=["holds bmctl-workspace, and .manifests in neither"],
     line=".manifests: No such file or directory",
-    remedy="bmctl check cluster -c CLUSTER",
+    remedy="bmctl check cluster -c ADMIN_CLUSTER",
 )
 @pytest.mark.parametrize("more", [(), ("manifests",), ("bmctl-workspace/prod/.manifests",), (".manifests.bak",)])
 def test_the_manifests_are_gone(hazard, tmp_path, more):
@@ -188,6 +188,50 @@ def test_the_folder_of_bmctl_is_a_parameter(hazard, tmp_path, ending):
     assert "cd '" in finding.remedy
     assert f"{folder}/ holds" in finding.message
     return finding
+
+
+def below(name="prod", **user):
+    """A user cluster, and what its Cluster object is."""
+    return Api(role="user", manager="hub", connected=False, **user), cluster(name, "user", "1.9.3")
+
+
+@proves(MANIFESTS, kind=PRESENT, remedy="bmctl check cluster -c hub")
+@pytest.mark.parametrize("type", ["admin", "hybrid"])
+@pytest.mark.parametrize("own", [{}, {"upgrade": "none"}], ids=["upgraded too", "not upgraded"])
+def test_bmctl_checks_the_admin_cluster_never_a_user_cluster(hazard, tmp_path, type, own):
+    prod, its = below(upgrade=("1.9.3", "1.10.0"))
+    clusters = {"prod": prod, "hub": admin_api(cluster("hub", type, "1.9.3"), its, **own)}
+    finding = left(hazard, made(tmp_path, "bmctl-workspace/prod"), clusters=clusters)
+    assert "-c prod" not in finding.remedy
+    assert "# never with a user cluster" in finding.remedy
+    return finding
+
+
+@proves(MANIFESTS, kind=PRESENT, remedy="bmctl check cluster -c own-name")
+@pytest.mark.parametrize("type", ["admin", "standalone"])
+def test_bmctl_is_told_the_name_of_the_cluster_object(hazard, tmp_path, type):
+    clusters = {"called-so": admin_api(cluster("own-name", type, "1.9.3"))}
+    return left(hazard, made(tmp_path, "bmctl-workspace"), clusters=clusters)
+
+
+@proves(MANIFESTS, kind=PRESENT, remedy="bmctl check cluster -c ADMIN_CLUSTER")
+@pytest.mark.parametrize("admin", [{"connected": False}, {"broken": {"*": "unreachable"}}])
+def test_where_no_cluster_can_be_read_nobody_guesses_one(hazard, tmp_path, admin):
+    prod, its = below()
+    clusters = {"prod": prod, "hub": admin_api(cluster("hub", "admin", "1.9.3"), its, **admin)}
+    return left(hazard, made(tmp_path, "bmctl-workspace"), clusters=clusters)
+
+
+@proves(MANIFESTS, kind=PRESENT, remedy="bmctl check cluster -c ADMIN_CLUSTER")
+def test_an_unnamed_kubeconfig_that_holds_a_user_clusters_object(hazard, tmp_path):
+    clusters = {"prod": Api(objects={"clusters.baremetal.cluster.gke.io": [cluster("prod", "user", "1.9.3")]})}
+    return left(hazard, made(tmp_path, "bmctl-workspace"), clusters=clusters)
+
+
+@proves(MANIFESTS, kind=ABSENT)
+def test_clusters_that_cannot_be_read_leave_nothing_open_where_the_manifests_are_there(hazard, tmp_path):
+    clusters = {"hub": admin_api(cluster("hub", "admin", "1.9.3"), broken={"*": "unreachable"})}
+    return left(hazard, made(tmp_path, ".manifests", "bmctl-workspace"), clusters=clusters)
 
 
 @proves(MANIFESTS, kind=ABSENT)

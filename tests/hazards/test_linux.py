@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from dataclasses import replace
 
 import pytest
 
 from conformance.facts.linux import kubelet_config
 from conformance.findings import Outcome
-from tests.hazards.evaluating import evaluate, findings
+from conformance.packs import load_checks
+from tests.hazards.evaluating import evaluate, findings, library
 from tests.hazards.proofs import ABSENT, LOWERED, NOT_APPLICABLE, PRESENT, UNREADABLE, proves
 from tests.hazards.worlds import DENIED, Api, Machine, Said
 
@@ -351,7 +354,7 @@ def test_every_dead_repository_is_named_once():
     [
         pytest.param(DEAD.replace("enabled=1", "enabled=0"), id="enabled=0"),
         pytest.param(DEAD.replace("enabled=1", "enabled=False"), id="enabled=False"),
-        pytest.param(DEAD.replace("mirrorlist=", "#mirrorlist=").replace("#baseurl", "; baseurl"), id="commented"),
+        pytest.param(DEAD.replace("mirrorlist=", "#mirrorlist=") + "baseurl=file:///srv/repo\n", id="commented"),
         pytest.param("[base]\nbaseurl=http://vault.centos.org/8.5.2111/BaseOS/$basearch/os/\n", id="vault"),
         pytest.param("[base]\nbaseurl=http://mirror.centos.org.corp.example/centos/\n", id="a host that begins alike"),
         pytest.param("[base]\nbaseurl=http://mymirror.centos.org/centos/\n", id="a host that ends alike"),
@@ -364,6 +367,163 @@ def test_every_dead_repository_is_named_once():
 )
 def test_repositories_that_live(hazard, text):
     return on_node(hazard, centos(text))
+
+
+MIRRORLIST = "mirrorlist=http://mirrorlist.centos.org/?release=$releasever&arch=$basearch&repo=AppStream\n"
+SEVEN = 'NAME="CentOS Linux"\nVERSION="7 (Core)"\nID="centos"\nID_LIKE="rhel fedora"\nVERSION_ID="7"\nPRETTY_NAME="CentOS Linux 7 (Core)"\n'
+
+
+def mended(finding, directory, text):
+    """The file of the repositories after the commands of the remedy were pasted."""
+    file = directory / "the file.repo"
+    file.write_text(text)
+    lines = [one for one in finding.remedy.splitlines() if one.startswith("  ")]
+    script = "\n".join(lines).replace(REPO, shlex.quote(str(file)))
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True)
+    assert not done.stderr
+    assert (directory / "the file.repo.bak").read_text() == text
+    return file.read_text()
+
+
+@proves(*REPOSITORIES, kind=ABSENT)
+@pytest.mark.parametrize(
+    ("text", "then"),
+    [
+        pytest.param(
+            DEAD,
+            DEAD.replace("mirrorlist=", "#mirrorlist=").replace("#baseurl=http://mirror", "baseurl=http://vault"),
+            id="as shipped",
+        ),
+        pytest.param(
+            f"[a]\n{MIRRORLIST}# baseurl=http://mirror.centos.org/x/\n",
+            f"[a]\n#{MIRRORLIST}baseurl=http://vault.centos.org/x/\n",
+            id="a blank behind the #",
+        ),
+        pytest.param(
+            f"[a]\n{MIRRORLIST}#baseurl : https://Mirror.CentOS.org/x/\n",
+            f"[a]\n#{MIRRORLIST}baseurl : https://vault.centos.org/x/\n",
+            id="blanks and a colon",
+        ),
+        pytest.param(
+            f"[a]\n{MIRRORLIST}#baseurl=http://vault.centos.org/x/\n",
+            f"[a]\n#{MIRRORLIST}baseurl=http://vault.centos.org/x/\n",
+            id="the archive in a comment",
+        ),
+        pytest.param(
+            "[a]\nbaseurl = http://mirror.centos.org/x/\n", "[a]\nbaseurl = http://vault.centos.org/x/\n", id="blanks"
+        ),
+        pytest.param(
+            "[a]\nbaseurl: https://me@MIRROR.centos.org:443/x/\n",
+            "[a]\nbaseurl: https://me@vault.centos.org:443/x/\n",
+            id="https, user and port",
+        ),
+        pytest.param(
+            "[a]\nbaseurl=http://repo.corp/\n  http://mirror.centos.org/x/,http://mirror.centos.org/y/\n",
+            "[a]\nbaseurl=http://repo.corp/\n  http://vault.centos.org/x/,http://vault.centos.org/y/\n",
+            id="several",
+        ),
+        pytest.param(
+            f"[a]\n{MIRRORLIST}baseurl=http://vault.centos.org/x/\n",
+            f"[a]\n#{MIRRORLIST}baseurl=http://vault.centos.org/x/\n",
+            id="half mended",
+        ),
+        pytest.param(
+            f"[internal]\nmirrorlist=https://repo.corp/ml\n#baseurl=http://mirror.centos.org/x/\n[a]\n{MIRRORLIST}#baseurl=http://mirror.centos.org/x/\n",
+            f"[internal]\nmirrorlist=https://repo.corp/ml\n#baseurl=http://mirror.centos.org/x/\n[a]\n#{MIRRORLIST}baseurl=http://vault.centos.org/x/\n",
+            id="a company's own beside it",
+        ),
+        pytest.param(
+            f"[a]\nenabled=0\n{MIRRORLIST}[b]\n{MIRRORLIST}baseurl=http://a/\n",
+            f"[a]\nenabled=0\n{MIRRORLIST}[b]\n#{MIRRORLIST}baseurl=http://a/\n",
+            id="one that is off beside it",
+        ),
+        pytest.param(
+            f"[a]\n{MIRRORLIST}",
+            f"[a]\nbaseurl=http://vault.centos.org/centos/$releasever/AppStream/$basearch/os/\n#{MIRRORLIST}",
+            id="no baseurl at all",
+        ),
+        pytest.param(
+            f"[a]\n#{MIRRORLIST}",
+            f"[a]\nbaseurl=http://vault.centos.org/centos/$releasever/AppStream/$basearch/os/\n#{MIRRORLIST}",
+            id="no URL at all",
+        ),
+        pytest.param(
+            f"[a]\n#{MIRRORLIST}; baseurl=http://mirror.centos.org/x/\n",
+            f"[a]\n#{MIRRORLIST}baseurl=http://vault.centos.org/x/\n",
+            id="all in comments",
+        ),
+        pytest.param(
+            f"[a]\n{MIRRORLIST}#baseurl=http://repo.corp/x/\n",
+            f"[a]\nbaseurl=http://vault.centos.org/centos/$releasever/AppStream/$basearch/os/\n#{MIRRORLIST}#baseurl=http://repo.corp/x/\n",
+            id="another's in a comment",
+        ),
+        pytest.param(
+            f"[a]\nname=x\n[a.b*c]\n{MIRRORLIST}[a]\nbaseurl=http://a/\n",
+            f"[a]\nname=x\n[a.b*c]\nbaseurl=http://vault.centos.org/centos/$releasever/AppStream/$basearch/os/\n#{MIRRORLIST}[a]\nbaseurl=http://a/\n",
+            id="a name of special characters",
+        ),
+    ],
+)
+def test_the_remedy_brings_repositories_to_life(hazard, tmp_path, text, then):
+    finding = on_node(hazard, centos(**{REPO: text}))
+    assert finding.outcome is Outcome.HAZARD
+    assert mended(finding, tmp_path, text) == then
+    return on_node(hazard, centos(**{REPO: then}))
+
+
+@proves(*REPOSITORIES, kind=ABSENT)
+def test_the_remedy_of_centos_7(hazard, tmp_path):
+    text = "[updates]\nmirrorlist=http://mirrorlist.centos.org/?release=$releasever&arch=$basearch&repo=updates\n"
+    finding = on_node(hazard, centos(**{REPO: text}, os_release=SEVEN))
+    then = mended(finding, tmp_path, text)
+    assert "baseurl=http://vault.centos.org/centos/$releasever/updates/$basearch/\n" in then
+    return on_node(hazard, centos(**{REPO: then}, os_release=SEVEN))
+
+
+@proves(
+    *REPOSITORIES, kind=PRESENT, says=["have no URL at all", "baseos ("], line="CentOS-Linux-BaseOS.repo:1: [baseos]"
+)
+def test_a_repository_that_lost_its_only_url(hazard):
+    return on_node(hazard, centos(**{REPO: DEAD.replace("mirrorlist=", "#mirrorlist=")}))
+
+
+@proves(*REPOSITORIES, kind=PRESENT, says=["have no URL at all", "x ("], remedy="Write a baseurl into")
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ("[x]\nname=x\n", SEVEN),
+        ("[x]\nname=x\nbaseurl=\n", SEVEN),
+        ("[x]\n#baseurl=http://debuginfo.centos.org/\n", CENTOS),
+    ],
+)
+def test_nobody_but_people_can_know_the_url(hazard, text, release):
+    finding = on_node(hazard, centos(text, os_release=release))
+    assert "sed " not in finding.remedy
+    assert "baseurl=http://vault.centos.org/centos/$releasever/REPOSITORY/$basearch/" in finding.remedy
+    return finding
+
+
+@proves(*REPOSITORIES, kind=ABSENT)
+def test_dnf_leaves_a_repository_without_a_url_out_that_is_somebody_elses(hazard):
+    return on_node(hazard, centos("[x]\nname=x\n", "[y]\nbaseurl=http://a/\n"))
+
+
+def test_the_remedy_without_a_machine_edits_what_centos_ships_and_nobody_elses(tmp_path):
+    internal = "[internal]\nmirrorlist=https://repo.corp/ml\nbaseurl = https://mirror.centos.org/x/\n"
+    for name, text in (("CentOS-Base.repo", DEAD), ("CentOS-x.repo", internal)):
+        (tmp_path / name).write_text(text)
+    hazard = next(
+        one
+        for pack in library().packs
+        for check in load_checks(pack)
+        for one in check.hazards
+        if one.id == REPOSITORIES[0]
+    )
+    script = "\n".join(one for one in hazard.remedy.splitlines() if one.startswith("  "))
+    subprocess.run(["sh", "-c", script.replace("/etc/yum.repos.d", shlex.quote(str(tmp_path)))], check=True)
+    shipped = DEAD.replace("mirrorlist=", "#mirrorlist=").replace("#baseurl=http://mirror", "baseurl=http://vault")
+    assert (tmp_path / "CentOS-Base.repo").read_text() == shipped
+    assert (tmp_path / "CentOS-x.repo").read_text() == internal.replace("mirror.centos", "vault.centos")
 
 
 @proves(*REPOSITORIES, kind=ABSENT)

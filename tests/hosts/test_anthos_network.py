@@ -122,7 +122,8 @@ HOSTS = (
         prestart=(OFF, *CHAINS, *RUN_ANETD),
     ),
 )
-#: Subject -> where, and of which cluster: `old` is upgraded to 1.8, `new` from 1.9 on.
+#: Subject -> where, and of which cluster: `old` is upgraded to 1.8, `new` from 1.9 on; the others are named after the
+#: user by whom they log in.
 SUBJECTS = {
     **{one.name: (f"ops@{one.name}", "old") for one in HOSTS},
     **{
@@ -130,7 +131,7 @@ SUBJECTS = {
         for name in ("legacy", "nft-kind", "native", "earlier", "narrow", "without")
     },
     "root": ("root@without", "old"),
-    **{one.name: (f"{one.name}@without", "old") for one in LOGINS},
+    **{one.name: (f"{one.name}@without", f"by-{one.name}") for one in LOGINS},
 }
 
 
@@ -146,18 +147,24 @@ def nodes() -> Iterator[Lab]:
 
 
 def clusters() -> list[dict[str, Any]]:
-    """An admin cluster with two user clusters."""
+    """An admin cluster with its user clusters."""
     old, new = cluster("old", version="1.7.1"), cluster("new", version="1.9.0")
-    old["spec"]["loadBalancer"]["mode"] = "manual"
-    old["spec"]["nodeConfig"] = {"containerRuntime": "containerd"}
-    spaces = [namespace(f"cluster-{one}") for one in ("hub", "old", "new")]
-    return [*spaces, cluster("hub", "admin", "1.9.0"), old, new]
+    named = {one.name: cluster(f"by-{one.name}", version="1.7.3") for one in LOGINS}
+    for user, one in named.items():
+        one["spec"]["nodeAccess"] = {"loginUser": user}
+    for one in (old, *named.values()):
+        one["spec"]["loadBalancer"]["mode"] = "manual"
+        one["spec"]["nodeConfig"] = {"containerRuntime": "containerd"}
+    users = [old, new, *named.values()]
+    spaces = [namespace(one["metadata"]["namespace"]) for one in users]
+    return [namespace("cluster-hub"), *spaces, cluster("hub", "admin", "1.9.0"), *users]
 
 
 @pytest.fixture(scope="module")
-def run(nodes: Lab, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """One run over all of them, in the network of the hosts: the admin cluster's API server is there as well."""
+def runs(nodes: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
+    """A run of each release that is upgraded to, in the network of the hosts: the admin cluster's API server is there too."""
     place = tmp_path_factory.mktemp("network")
+    earlier = ["old", *(f"by-{one.name}" for one in LOGINS)]
     with nodes.entered():
         try:
             plane = ControlPlane().start()
@@ -165,24 +172,41 @@ def run(nodes: Lab, tmp_path_factory: pytest.TempPathFactory) -> Result:
             impossible(LabError(str(reason)))
         try:
             plane.apply(*BARE_METAL, *clusters())
-            change = {
-                "profile": "anthos-bare-metal-1.8",
-                "clusters": {
-                    "hub": {"kubeconfig": str(plane.kubeconfig(context="hub")), "role": "admin", "upgrade": "none"},
-                    "old": {"role": "user", "admin": "hub", "upgrade": {"to": "1.8.1"}},
-                    "new": {"role": "user", "admin": "hub", "upgrade": {"to": "1.10.0"}},
-                },
-                "hosts": {
-                    name: {"connection": f"ssh://{where}", "roles": ["control-plane"], "cluster": of}
-                    for name, (where, of) in SUBJECTS.items()
-                },
-                "ssh": {"config": str(nodes.ssh_config), "sudo": True},
-            }
-            path = place / "change.yaml"
-            path.write_text(yaml.safe_dump(change), encoding="utf-8")
-            return preflight(f"--change={path}", cwd=place)
+            hub = {"kubeconfig": str(plane.kubeconfig(context="hub")), "role": "admin", "upgrade": "none"}
+
+            def upgrade(profile: str, target: str, names: list[str]) -> Result:
+                others = {one: {"role": "user", "admin": "hub", "upgrade": "none"} for one in (*earlier, "new")}
+                goes = {one: {"role": "user", "admin": "hub", "upgrade": {"to": target}} for one in names}
+                change = {
+                    "profile": profile,
+                    "clusters": {"hub": hub, **others, **goes},
+                    "hosts": {
+                        name: {"connection": f"ssh://{where}", "roles": ["control-plane"], "cluster": of}
+                        for name, (where, of) in SUBJECTS.items()
+                    },
+                    "ssh": {"config": str(nodes.ssh_config), "sudo": True},
+                }
+                path = place / f"{profile}.yaml"
+                path.write_text(yaml.safe_dump(change), encoding="utf-8")
+                return preflight(f"--change={path}", cwd=place, reports=profile)
+
+            return upgrade("anthos-bare-metal-1.8", "1.8.1", earlier), upgrade(
+                "anthos-bare-metal-1.10", "1.10.0", ["new"]
+            )
         finally:
             plane.close()
+
+
+@pytest.fixture(scope="module")
+def run(runs: tuple[Result, Result]) -> Result:
+    """The clusters that go from 1.7 to 1.8."""
+    return runs[0]
+
+
+@pytest.fixture(scope="module")
+def later(runs: tuple[Result, Result]) -> Result:
+    """The cluster that goes from 1.9 to 1.10."""
+    return runs[1]
 
 
 def lines_of(finding: dict[str, Any]) -> list[str]:
@@ -275,8 +299,8 @@ def test_the_redirect_that_1_8_needs(run: Result) -> None:
 
 
 @pytest.mark.real(LEFT)
-def test_the_redirect_that_1_9_leaves(run: Result) -> None:
-    found = {name: run.on(name)[LEFT] for name in SUBJECTS if name.startswith("left-")}
+def test_the_redirect_that_1_9_leaves(later: Result) -> None:
+    found = {name: later.on(name)[LEFT] for name in SUBJECTS if name.startswith("left-")}
     assert found == {
         "left-legacy": "warning",
         "left-nft-kind": "warning",
@@ -286,18 +310,18 @@ def test_the_redirect_that_1_9_leaves(run: Result) -> None:
         "left-without": "clear",
     }
     rule = "-A OUTPUT -o lo -p tcp -m tcp --dport 443 -j REDIRECT --to-ports 6444"
-    assert lines_of(run.finding(LEFT, "left-legacy")) == [rule]
-    remedies = {one: run.finding(LEFT, f"left-{one}")["remedy"] for one in ("legacy", "nft-kind", "native")}
+    assert lines_of(later.finding(LEFT, "left-legacy")) == [rule]
+    remedies = {one: later.finding(LEFT, f"left-{one}")["remedy"] for one in ("legacy", "nft-kind", "native")}
     assert f"sudo iptables-legacy -t nat {rule.replace('-A', '-D')}" in remedies["legacy"]
     assert f"sudo iptables -t nat {rule.replace('-A', '-D')}" in remedies["nft-kind"]
     assert "nft delete rule" in remedies["native"]
-    assert run.on("legacy")[LEFT] == "not-applicable"
+    assert later.on("legacy")[LEFT] == "not-applicable"
 
 
 @pytest.mark.real(LEFT)
-def test_the_remedy_works(nodes: Lab, run: Result) -> None:
+def test_the_remedy_works(nodes: Lab, later: Result) -> None:
     for name in ("legacy", "nft-kind"):
-        (command,) = [line for line in run.finding(LEFT, f"left-{name}")["remedy"].splitlines() if "-D" in line]
+        (command,) = [line for line in later.finding(LEFT, f"left-{name}")["remedy"].splitlines() if "-D" in line]
         done = nodes.inside(name, command.strip())
         assert done.returncode == 0, done
         assert "6444" not in nodes.inside(name, "iptables-legacy-save; iptables-nft-save").stdout

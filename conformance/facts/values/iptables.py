@@ -40,7 +40,7 @@ _NOTES: Final = frozenset(
 )
 #: Options with one value that may begin with a hyphen.
 _TEXTS: Final = frozenset({"--comment", "--string", "--hex-string", "--log-prefix", "--nflog-prefix", "--ulog-prefix"})
-_LOOPBACK: Final = re.compile(r"(?:127\.\d+\.\d+\.\d+|localhost)?:(?P<port>\d+)")
+_DESTINATION: Final = re.compile(r"(?P<first>[\d.]*|localhost)(?:-(?P<last>[\d.]+))?:(?P<port>\d+)(?P<more>-[\d/]+)?")
 
 Option = tuple[bool, str, list[str]]
 
@@ -104,7 +104,7 @@ def _rule(line: str, chains: dict[str, Chain], probe: Probe) -> Rule:
         else:
             value = _match(name, values, probe)
             matches.append(value if value is None else negated(value, negate))
-    action, to = _action(target, chains)
+    action, to = _action(target, chains, probe)
     return Rule(line, holds(matches), action, to)
 
 
@@ -190,7 +190,7 @@ def _mark(text: str) -> bool | None:
         return None
 
 
-def _action(target: list[Option], chains: dict[str, Chain]) -> tuple[Action, str]:
+def _action(target: list[Option], chains: dict[str, Chain], probe: Probe) -> tuple[Action, str]:
     if not target:
         return "pass", ""
     _, how, values = target[0]
@@ -205,6 +205,18 @@ def _action(target: list[Option], chains: dict[str, Chain]) -> tuple[Action, str
     if name == "REDIRECT":
         return "redirect", options.get("--to-ports", options.get("--to-port", ""))
     if name == "DNAT":
-        to = _LOOPBACK.fullmatch(options.get("--to-destination", ""))
-        return ("redirect", to["port"]) if to else ("end", "")
+        return _destination(options.get("--to-destination", ""), probe)
     return ("end" if name in _ENDS else "pass" if name in _NOTES else "unknown"), ""
+
+
+def _destination(text: str, probe: Probe) -> tuple[Action, str]:
+    """What a new destination does; one without a port leaves that as it is."""
+    to = _DESTINATION.fullmatch(text)
+    if to is None:
+        return "end", ""
+    first = to["first"].replace("localhost", "127.0.0.1")
+    itself = probe.sent_to(first, to["last"] or "") if first else True
+    if itself is False:
+        return "end", ""
+    # Of several ports it is any.
+    return ("redirect", to["port"]) if itself and not to["more"] else ("unknown", "")

@@ -43,6 +43,8 @@ class Probe:
     port: int
     interface: str = "lo"
     address: IPv4Address = field(default=_LOCALHOST)
+    #: The addresses of the host besides those of loopback; None where nobody knows them.
+    own: frozenset[IPv4Address] | None = None
 
     def in_network(self, text: str) -> bool | None:
         """Whether its address - that of both ends - is in a network; None where the text is none."""
@@ -51,6 +53,19 @@ class Probe:
         except ValueError:
             return None
         return self.address in network if network.version == 4 else False
+
+    def sent_to(self, first: str, last: str = "") -> bool | None:
+        """Whether a new destination - an address, or any of a range - is the host itself; None where that cannot be told."""
+        try:
+            low, high = IPv4Address(first), IPv4Address(last or first)
+        except ValueError:
+            return None
+        if low.is_loopback and high.is_loopback:
+            return True
+        if self.own is None:
+            return None
+        met = any(low <= one <= high for one in (*self.own, _LOCALHOST))
+        return met if low == high or not met else None
 
     def from_port(self, low: int, high: int) -> bool | None:
         """Whether its source port is in a range; the kernel chooses it, from 1024 on whatever is configured."""

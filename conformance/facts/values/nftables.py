@@ -30,7 +30,8 @@ __all__ = ["parse"]
 _TOKEN: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*|\\\n|[{};,\n]|[^\s{};,"#]+|"')
 _PORTS: Final = {"http": 80, "https": 443, "domain": 53, "ssh": 22}
 _FAMILIES: Final = ("ip", "inet")
-_LOOPBACK: Final = re.compile(r"(?:127\.\d+\.\d+\.\d+)?:(?P<port>\d+)")
+_DESTINATION: Final = re.compile(r"(?P<first>[\d.]*)(?:-(?P<last>[\d.]+))?:(?P<port>\d+)")
+_ELSEWHERE: Final = re.compile(r"[\d.]+(-[\d.]+)?|\[?[0-9a-f:]+\]?(:\d+)?")
 _OUTPUT: Final = re.compile(r"type nat hook output\b")
 #: Statements with one word of an own, which change nothing of the way.
 _NOTES: Final = frozenset({"counter", "log", "notrack", "continue"})
@@ -225,11 +226,11 @@ class _Statements:
         if word == "dnat":
             while self._peek() in ("ip", "to"):
                 self._next()
-            to = _LOOPBACK.fullmatch(self._peek())
-            if to:
-                return "redirect", to["port"]
-            plain = re.fullmatch(r"[0-9.]+(:\d+)?|\[?[0-9a-f:]+\]?(:\d+)?", self._peek())
-            return ("end" if plain else "unknown"), ""
+            to = _DESTINATION.fullmatch(self._peek())
+            if to is None:
+                return ("end" if _ELSEWHERE.fullmatch(self._peek()) else "unknown"), ""
+            itself = self.probe.sent_to(to["first"], to["last"] or "") if to["first"] else True
+            return ("unknown", "") if itself is None else ("redirect", to["port"]) if itself else ("end", "")
         return "end", ""
 
     def _match(self, word: str) -> None:

@@ -14,6 +14,8 @@ __all__ = ["InvalidRepositories", "Repositories", "Repository", "RepositoryUrl",
 
 _SECTION: Final = re.compile(r"\[(?P<name>[^\]]+)\]\s*(?:[#;].*)?")
 _OPTION: Final = re.compile(r"(?P<key>[^\s=:][^=:]*?)\s*[=:]\s*(?P<value>.*)")
+#: An option that was commented out; in a comment no value goes on in the next line.
+_COMMENTED: Final = re.compile(r"[#;\s]*(?P<key>baseurl|mirrorlist|metalink)\s*[=:]\s*(?P<value>\S+)", re.IGNORECASE)
 _URL_KEYS: Final = ("baseurl", "mirrorlist", "metalink")
 _FALSE: Final = frozenset({"0", "no", "false", "off"})
 _AUTHORITY: Final = re.compile(r"(?:[^:/?#]+:)?//(?P<authority>[^/?#]*)")
@@ -45,8 +47,10 @@ class Repository:
     path: str
     number: int
     enabled: bool
-    #: Every URL in use: base URLs, mirror list and metalink together. Commented ones are not in use.
+    #: Every URL in use: base URLs, mirror list and metalink together.
     sources: tuple[RepositoryUrl, ...]
+    #: Those that are not, since they stand in comments.
+    commented: tuple[RepositoryUrl, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ class _Section:
     number: int
     #: key -> the lines of its value: text, line as written, its number.
     options: dict[str, list[tuple[str, str, int]]] = field(default_factory=dict)
+    commented: list[RepositoryUrl] = field(default_factory=list)
 
     def repository(self) -> Repository:
         enabled = self.options.get("enabled", [("1", "", 0)])[0][0]
@@ -119,7 +124,7 @@ class _Section:
         ]
         # What is neither true nor false leaves the default, as in dnf: enabled.
         on = enabled.strip("\"'").lower() not in _FALSE
-        return Repository(self.name, self.path, self.number, on, tuple(sources))
+        return Repository(self.name, self.path, self.number, on, tuple(sources), tuple(self.commented))
 
 
 def _sections(path: str, text: str) -> dict[str, _Section]:
@@ -129,6 +134,10 @@ def _sections(path: str, text: str) -> dict[str, _Section]:
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith(("#", ";")):
+            commented = _COMMENTED.match(stripped)
+            if commented and section:
+                url = commented["value"].strip("\"'")
+                section.commented.append(RepositoryUrl(commented["key"].lower(), url, line, number))
             continue
         header, option = _SECTION.fullmatch(stripped), _OPTION.fullmatch(stripped)
         if header:

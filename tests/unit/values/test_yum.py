@@ -140,3 +140,13 @@ def test_any_text_is_a_file_or_is_refused(text):
         return
     assert set(found.enabled) <= set(found)
     assert all(source.url for repo in found for source in repo.sources)
+
+
+def test_what_stands_in_comments_is_kept_apart():
+    text = "#baseurl=http://a/\n[b]\n# baseurl : 'http://b/'\n;mirrorlist=http://c/\n# The mirrorlist is chosen.\nbaseurl=http://d/\n"
+    (found,) = Repositories.parse({"/x.repo": text})
+    assert [one.url for one in found.sources] == ["http://d/"]
+    assert [(one.kind, one.url, one.number) for one in found.commented] == [
+        ("baseurl", "http://b/", 3),
+        ("mirrorlist", "http://c/", 4),
+    ]
