@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
 from conformance.change import Change
 from conformance.documents import InvalidDocument
 
-__all__ = ["digest_of_waivers", "digests_of", "file_digest"]
+__all__ = ["beside", "digest_of_waivers", "digests_of", "file_digest"]
+
+_BESIDE: Final = " (beside the snapshot)"
 
 
 def digests_of(change: Change) -> dict[str, str]:
@@ -21,6 +25,30 @@ def digests_of(change: Change) -> dict[str, str]:
     :raises InvalidDocument: one cannot be read.
     """
     return dict(sorted((_name(path, change), file_digest(path)) for path in _files(change)))
+
+
+def beside(change: Change, kept: Mapping[str, Any]) -> Change:
+    """The change that is named beside a snapshot, with what that was read for: which files, and which clusters.
+
+    A file that is not what it was then, or was no part of it, stands there under a name of its own: what was read, was
+    read for another one.
+
+    :param kept: the change in the snapshot.
+    :raises InvalidDocument: a file cannot be read.
+    """
+    then, clusters = _mapping(kept, "inputs"), dict(change.clusters)
+    now = {_name(path, change): file_digest(path) for path in _files(change) if path.exists()}
+    others = {f"{name}{_BESIDE}": digest for name, digest in now.items() if then.get(name) != digest}
+    for name, cluster in clusters.items():
+        record = _mapping(_mapping(kept, "clusters"), name)
+        server, authority = (str(record.get(key) or "") for key in ("server", "authority"))
+        clusters[name] = replace(cluster, server=server, authority=authority)
+    return replace(change, clusters=clusters, inputs=dict(sorted({**then, **others}.items())))
+
+
+def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = record.get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 def digest_of_waivers(change: Change) -> dict[str, str]:

@@ -39,7 +39,7 @@ def top_of(directory: Path) -> Path:
 
 
 def changed_files(directory: Path, revision: str) -> list[ChangedFile]:
-    """Files of YAML or JSON that the checkout around `directory` changes, committed or not, by their path.
+    """Files of YAML or JSON that the checkout around `directory` changes, committed or not, added or not, by their path.
 
     Compared is with the point where both histories part: what others have done since on a target branch is no part of
     this change.
@@ -63,18 +63,16 @@ def changed_files(directory: Path, revision: str) -> list[ChangedFile]:
             "fetch the whole history (fetch-depth: 0, GIT_DEPTH: 0, git fetch --unshallow)"
         )
         raise InvalidRevision(msg) from None
-    told = _git(top, "diff", "--name-status", "--find-renames", "-z", base, "--").split("\0")
-    found = []
-    while len(told) > 1:
-        status = told.pop(0)
-        old = new = told.pop(0)
-        if status[:1] in "RC":
-            new = told.pop(0)
-        if not new.endswith(_SUFFIXES) and not old.endswith(_SUFFIXES):
-            continue
-        before = None if status[:1] == "A" else _git(top, "show", f"{base}:{old}")
-        after = None if status[:1] == "D" else _text(top / new)
-        found.append(ChangedFile(top / new, before, after))
+    before: dict[str, str | None] = {}
+    # Renames would be pairs by content, and the files of several clusters may be alike.
+    told = _git(top, "diff", "--name-status", "--no-renames", "-z", base, "--").split("\0")
+    for status, name in zip(told[::2], told[1::2], strict=False):
+        if name.endswith(_SUFFIXES):
+            before[name] = None if status == "A" else _git(top, "show", f"{base}:{name}")
+    for name in _git(top, "ls-files", "--others", "--exclude-standard", "-z").split("\0"):
+        if name.endswith(_SUFFIXES):
+            before.setdefault(name, None)
+    found = [ChangedFile(top / name, text, _text(top / name)) for name, text in before.items()]
     return sorted(found, key=lambda one: one.path)
 
 

@@ -16,6 +16,7 @@ from conformance.documents import InvalidDocument
 from conformance.findings import Finding, LeftOut, Verdict, judge
 from conformance.gate.attestation import Forged, key_id, public_key, verified
 from conformance.gate.inputs import digest_of_waivers
+from conformance.gate.whom import other_clusters
 from conformance.report.files import ENVELOPE
 from conformance.versions import InvalidVersion, Version
 from conformance.waivers import complaints, load_waivers
@@ -161,17 +162,20 @@ def _elsewhere(run: Run, named: Change, record: Mapping[str, Any], findings: lis
     if new:
         yield f"the profile has hazards by now that it did not look for: {', '.join(new)}"
     yield from _other_subjects(run, named, record)
+    if not run.replay and "clusters" in named.examine:
+        yield from other_clusters(named, record["subjects"])
     yield from _other_files(named, record)
 
 
 def _other_subjects(run: Run, named: Change, record: Mapping[str, Any]) -> Iterator[str]:
     there = {one["name"] for one in record["subjects"]}
-    for name in (*named.clusters, *named.hosts):
+    looked_at = named.clusters if "clusters" in named.examine else {}
+    for name in (*looked_at, *named.hosts):
         if name not in there:
             yield f"{name} was not examined"
     for name in named.clusters or [""]:
         upgrade = named.upgrade_of(name or None)
-        if upgrade.none or (name and name not in there):
+        if upgrade.none or (name in looked_at and name not in there):
             continue
         said = record["upgrades"].get(name) if name else {"from": record["from"], "to": record["to"]}
         for side, wanted in (("from", upgrade.source), ("to", upgrade.target or run.profile.target)):
@@ -193,8 +197,6 @@ def _same(wanted: Version, found: str | None) -> bool:
 
 def _other_files(named: Change, record: Mapping[str, Any]) -> Iterator[str]:
     """The files that describe the change must be the ones that it was made from, and no others."""
-    if named.file is None and not named.inputs:
-        return
     now = {**named.inputs, **digest_of_waivers(named)}
     then: Mapping[str, str] = record["inputs"]
     for name in sorted({*now, *then}):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,154 @@ def test_a_cluster_in_two_files_goes_to_one_version(repository: Repository) -> N
         since(change(repository, a={}), PROFILE, "HEAD~1")
 
 
+def version_of_cluster(version: str) -> str:
+    return (
+        "apiVersion: config.openshift.io/v1\nkind: ClusterVersion\nmetadata: {name: version}\nspec:\n"
+        f"  channel: stable\n  desiredUpdate: {{version: {version}}}\n"
+    )
+
+
+class TestMoved:
+    """Objects that are called alike in every cluster, and files that are moved and upgraded in one commit."""
+
+    OPENSHIFT = Library().find("openshift")
+
+    def moved(self, made: Repository, before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:
+        made.commit({f"{name}/cv.yaml": version_of_cluster(version) for name, version in before.items()})
+        files: dict[str, str | None] = {f"{name}/cv.yaml": None for name in before.keys() - after.keys()}
+        files |= {f"{name}/cv.yaml": version_of_cluster(version) for name, version in after.items()}
+        made.commit(files)
+        desired = {name.rpartition("/")[2]: {"desired": (made.top / name / "cv.yaml",)} for name in after}
+        return seen(since(change(made, **desired), self.OPENSHIFT, "HEAD~1"))
+
+    def test_content_that_is_alike_tells_nobody_which_is_which(self, tmp_path: Path) -> None:
+        """Git calls b/cv.yaml, which stays as it was, renamed to clusters/a/cv.yaml, which is upgraded."""
+        made = Repository(tmp_path / "r")
+        with pytest.raises(InvalidDocument, match="nobody can tell which ClusterVersion is which") as told:
+            self.moved(made, {"a": "4.12.5", "b": "4.13.1"}, {"clusters/a": "4.13.1", "clusters/b": "4.13.1"})
+        said = str(told.value).replace(f"{made.top}/", "")
+        assert "before in a/cv.yaml (4.12.5), b/cv.yaml (4.13.1), now in clusters/a/cv.yaml (4.13.1)" in said
+        assert "; move the files in a commit before the upgrade and compare with that one" in said
+
+    def test_where_all_went_out_from_one_version_each_is_told(self, tmp_path: Path) -> None:
+        made = Repository(tmp_path / "r")
+        found = self.moved(made, {"a": "4.12.5", "b": "4.12.5"}, {"clusters/a": "4.13.1", "clusters/b": "4.12.5"})
+        assert found == {"a": ("4.12.5", "4.13.1", "cv.yaml"), "b": "none"}
+
+    def test_one_that_moves_is_told_by_what_is_left(self, tmp_path: Path) -> None:
+        made = Repository(tmp_path / "r")
+        found = self.moved(made, {"a": "4.12.5", "b": "4.13.1"}, {"clusters/a": "4.13.1", "b": "4.13.1"})
+        assert found == {"a": ("4.12.5", "4.13.1", "cv.yaml"), "b": "none"}
+
+    def test_a_plain_move_of_all_is_no_upgrade(self, tmp_path: Path) -> None:
+        made = Repository(tmp_path / "r")
+        with pytest.raises(NothingChanged):
+            self.moved(made, {"a": "4.12.5", "b": "4.13.1"}, {"clusters/a": "4.12.5", "clusters/b": "4.13.1"})
+
+    def test_a_cluster_that_is_new_beside_one_that_moves(self, tmp_path: Path) -> None:
+        made = Repository(tmp_path / "r")
+        with pytest.raises(InvalidDocument, match="nobody can tell which"):
+            self.moved(made, {"a": "4.12.5"}, {"clusters/a": "4.13.1", "clusters/new": "4.12.5"})
+
+    def test_a_namespace_that_is_given_now_makes_no_other_cluster_of_it(self, repository: Repository) -> None:
+        repository.commit({"a.yaml": cluster("a", "1.8.3").replace(", namespace: cluster-a", "")})
+        repository.commit({"a.yaml": cluster("a", "1.9.0")})
+        assert seen(since(change(repository, a={}), PROFILE, "HEAD~1"))["a"] == ("1.8.3", "1.9.0", "a.yaml")
+
+    def test_in_another_namespace_it_is_another_one(self, repository: Repository) -> None:
+        repository.commit({"a.yaml": cluster("a", "1.9.0").replace("cluster-a", "elsewhere")})
+        with pytest.raises(NothingChanged):
+            since(change(repository, a={}), PROFILE, "HEAD~1")
+
+    def test_clusters_of_one_name_in_two_namespaces(self, repository: Repository) -> None:
+        for version in ("1.8.3", "1.9.0"):
+            repository.commit({"w.yaml": cluster("w", version) + "---\n" + cluster("w", "1.8.3").replace("-w", "-2")})
+        named = change(repository, **{"cluster-w/w": {}, "cluster-2/w": {}})
+        found = since(named, PROFILE, "HEAD~1")
+        assert seen(found) == {"cluster-w/w": ("1.8.3", "1.9.0", "w.yaml"), "cluster-2/w": "none"}
+
+    def test_two_objects_of_one_name_in_one_file(self, repository: Repository) -> None:
+        twice = [cluster("a", version) + "---\n" + cluster("a", "1.8.3") for version in ("1.8.3", "1.9.0")]
+        repository.commit({"a.yaml": twice[0]})
+        repository.commit({"a.yaml": twice[1]})
+        assert seen(since(change(repository, a={}), PROFILE, "HEAD~1"))["a"] == ("1.8.3", "1.9.0", "a.yaml")
+
+    def test_two_objects_of_one_name_in_one_file_that_differ(self, repository: Repository) -> None:
+        repository.commit({"a.yaml": cluster("a", "1.8.3") + "---\n" + cluster("a", "1.8.4")})
+        repository.commit({"a.yaml": cluster("a", "1.9.0") + "---\n" + cluster("a", "1.8.4")})
+        with pytest.raises(
+            InvalidDocument, match=r"which Cluster a is which: .*\(1\.9\.0\).*; give each a file of its own"
+        ):
+            since(change(repository, a={}), PROFILE, "HEAD~1")
+
+
+class TestFilesOfSeveral:
+    """One file with the objects of several clusters, which one of them has as `desired`."""
+
+    def both(self, repository: Repository, admin: str, user: str) -> Change:
+        path = repository.top / "clusters.yaml"
+        repository.commit({"clusters.yaml": cluster("admin", "1.8.3") + "---\n" + cluster("user", "1.8.3")})
+        repository.commit({"clusters.yaml": cluster("admin", admin) + "---\n" + cluster("user", user)})
+        return since(change(repository, admin={}, user={"desired": (path,)}), PROFILE, "HEAD~1")
+
+    def test_the_object_says_itself_whose_it_is(self, repository: Repository) -> None:
+        found = self.both(repository, "1.9.0", "1.8.3")
+        assert seen(found) == {"admin": ("1.8.3", "1.9.0", "clusters.yaml"), "user": "none"}
+
+    def test_each_goes_to_its_own_version(self, repository: Repository) -> None:
+        found = self.both(repository, "1.9.0", "1.9.1")
+        assert seen(found) == {
+            "admin": ("1.8.3", "1.9.0", "clusters.yaml"),
+            "user": ("1.8.3", "1.9.1", "clusters.yaml"),
+        }
+
+    def test_a_file_of_one_whose_only_object_is_called_as_another(self, repository: Repository) -> None:
+        """As kubeadm calls every cluster `kubernetes`: neither name nor file is certain then."""
+        repository.commit({"b.yaml": cluster("a", "1.8.3").replace("cluster-a", "other")})
+        repository.commit({"b.yaml": cluster("a", "1.9.0").replace("cluster-a", "other")})
+        top = repository.top
+        named = change(repository, a={"desired": (top / "a.yaml",)}, b={"desired": (top / "b.yaml",)})
+        with pytest.raises(InvalidDocument, match=r"b\.yaml is `desired` of b, and its only object is called a"):
+            since(named, PROFILE, "HEAD~1")
+
+
+class TestNotYetAdded:
+    """Files that Git does not know yet are part of the checkout."""
+
+    def test_a_file_that_was_moved_by_hand(self, repository: Repository) -> None:
+        (repository.top / "a.yaml").unlink()
+        (repository.top / "clusters").mkdir()
+        (repository.top / "clusters/größe a.yaml").write_text(cluster("a", "1.9.0"))
+        found = since(change(repository, a={}), PROFILE, "HEAD")
+        assert seen(found)["a"] == ("1.8.3", "1.9.0", "größe a.yaml")
+
+    def test_one_that_git_no_longer_follows(self, repository: Repository) -> None:
+        repository.git("rm", "-q", "--cached", "a.yaml")
+        (repository.top / "a.yaml").write_text(cluster("a", "1.9.0"))
+        assert seen(since(change(repository, a={}), PROFILE, "HEAD"))["a"] == ("1.8.3", "1.9.0", "a.yaml")
+
+    def test_from_a_directory_below_all_of_the_checkout_counts(self, repository: Repository) -> None:
+        (repository.top / "a.yaml").unlink()
+        (repository.top / "new.yml").write_text(cluster("a", "1.9.0"))
+        (repository.top / "below").mkdir()
+        assert [one.path.name for one in changed_files(repository.top / "below", "HEAD")] == ["a.yaml", "new.yml"]
+
+    def test_what_is_ignored_is_no_part_of_it(self, repository: Repository) -> None:
+        repository.commit({".gitignore": "home/\n"})
+        (repository.top / "home").mkdir()
+        (repository.top / "home/template.yaml").write_text(cluster("a", "{{ .Values.version }}: }"))
+        assert changed_files(repository.top, "HEAD") == []
+
+    def test_a_report_that_lies_there_is_read_as_what_it_is(self, repository: Repository) -> None:
+        """A gate has the report in its checkout: JSON, large, and it names the kinds that are looked for."""
+        records = [{"hazard": "x", "message": f"Cluster of {GROUP}\ud83d", "number": 1.10}] * 20_000
+        repository.commit({"a.yaml": cluster("a", "1.9.0")})
+        (repository.top / "preflight.json").write_text(json.dumps({"findings": records}))
+        began = time.monotonic()
+        assert seen(since(change(repository, a={}), PROFILE, "HEAD~1"))["a"] == ("1.8.3", "1.9.0", "a.yaml")
+        assert time.monotonic() - began < 5
+
+
 class TestRevisions:
     def test_one_that_is_not_known(self, repository: Repository) -> None:
         with pytest.raises(InvalidRevision, match="--since origin/main: .* knows no such revision; fetch it first"):
@@ -299,6 +448,14 @@ def test_a_pipeline_needs_no_versions(repository: Repository) -> None:
     plan = json.loads(result.out)
     assert (result.code, plan["profile"]) == (0, "anthos-bare-metal-1.9")
     assert plan["clusters"].keys() == {"a", "b", "c"}
+
+
+def test_a_profile_of_another_release_is_none_for_it(repository: Repository) -> None:
+    text = CHANGE.replace("anthos-bare-metal", "anthos-bare-metal-1.9")
+    repository.commit({"upgrade.yaml": text, "a.yaml": cluster("a", "1.10.0")})
+    result = preflight("--change=upgrade.yaml", "--since=HEAD~1", "--plan", cwd=repository.top)
+    assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert "it is for upgrades to 1.9, and the change goes to 1.10.0" in result.out
 
 
 def test_no_upgrade_is_a_status_of_its_own(repository: Repository) -> None:

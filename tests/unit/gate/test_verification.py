@@ -249,7 +249,8 @@ class TestElsewhere:
         rewritten(place, upgraded)
 
         def clusters(source: str, target: str) -> dict[str, Cluster]:
-            return {"a": Cluster("a", upgrade=Upgrade(Version.parse(source), Version.parse(target)))}
+            upgrade = Upgrade(Version.parse(source), Version.parse(target))
+            return {"a": Cluster("a", manager="b", connected=False, upgrade=upgrade)}
 
         assert asked(place, clusters=clusters("1.8.3", "1.9.0")).stands
         assert asked(place, clusters=clusters("1.8.2", "1.9.0")).refused == (
@@ -282,10 +283,14 @@ class TestElsewhere:
         (place / "upgrade.yaml").write_text(CHANGE.replace("waivers: waivers.yaml\n", ""))
         assert "waivers.yaml was part of what it examined, and is no part of this change" in asked(place).refused
 
-    def test_without_a_change_only_what_is_named_counts(self, place: Path) -> None:
+    def test_without_the_change_that_it_was_made_for(self, place: Path) -> None:
         library = Library()
         run = Run(library.find("linux-node"), library, Change())
-        assert verify(run, Change(), place / "reports" / "preflight.json", datetime.now(UTC)).stands
+        found = verify(run, Change(), place / "reports" / "preflight.json", datetime.now(UTC))
+        assert found.refused == tuple(
+            f"{name} was part of what it examined, and is no part of this change"
+            for name in ("upgrade.yaml", "waivers.yaml")
+        )
 
 
 class TestSigned:
