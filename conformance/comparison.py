@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from conformance.documents import InvalidDocument
-from conformance.findings import Changed, Comparison, Earlier, Finding, Outcome
+from conformance.findings import Changed, Comparison, Earlier, Finding, Outcome, Verdict
 
 __all__ = ["compare", "load_earlier"]
 
@@ -33,11 +33,22 @@ def load_earlier(path: Path) -> Earlier:
         msg = f"--compare {path}: it is no report of this suite; give the preflight.json of an earlier run"
         raise InvalidDocument(msg)
     try:
-        outcomes = {(one["hazard"], one["subject"]): Outcome(one["outcome"]) for one in record["findings"]}
-        return Earlier(path.name, record["profile"], record["finished"], record["verdict"], outcomes)
+        outcomes = {
+            (_text(one, "hazard"), _text(one, "subject")): Outcome(_text(one, "outcome")) for one in record["findings"]
+        }
+        profile, finished, verdict = (_text(record, key) for key in ("profile", "finished", "verdict"))
+        return Earlier(path.name, profile, finished, Verdict(verdict).value, outcomes)
     except (KeyError, TypeError, ValueError) as error:
-        msg = f"--compare {path}: the report is damaged ({type(error).__name__}: {error}); was it edited by hand?"
+        msg = f"--compare {path}: the report is damaged ({type(error).__name__}: {str(error)[:200]}); was it edited by hand?"
         raise InvalidDocument(msg) from None
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    text = record[key]
+    if not isinstance(text, str):
+        msg = f"{key} is {text!r} where text is expected"
+        raise TypeError(msg)
+    return text
 
 
 def compare(earlier: Earlier, findings: Iterable[Finding]) -> Comparison:

@@ -21,6 +21,9 @@ def documents_of(path: Path) -> list[Mapping[str, Any]]:
 
     :raises InvalidDocument: it cannot be read or is not YAML; a usage error.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        msg = f"--desired {path}: it is no regular file, and a pipe can be read only once: write it to a file first"
+        raise InvalidDocument(msg)
     try:
         text = path.read_text(encoding="utf-8")
         documents = list(yaml.safe_load_all(text))

@@ -50,7 +50,7 @@ def _is_about(line: str, planned: Planned) -> bool:
 
 def _texts(answer: Answer) -> list[str]:
     value: Mapping[str, Any] = answer.value or {}
-    texts = [one["text"] for one in value.get("files", {}).values()]
-    if isinstance(value.get("stdout"), str):
-        texts.append(value["stdout"])
-    return texts
+    files = value.get("files")
+    found = [one.get("text") for one in files.values() if isinstance(one, dict)] if isinstance(files, dict) else []
+    # A file that somebody made or altered may hold anything; what is no text is no evidence.
+    return [text for text in (*found, value.get("stdout")) if isinstance(text, str)]

@@ -12,7 +12,6 @@ from conformance.comparison import compare
 from conformance.findings import Coverage, Earlier, Examination, Finding, LeftOut, Outcome, Verdict, judge
 from conformance.gate.inputs import digest_of_waivers
 from conformance.run import now_text
-from conformance.select import upgrades_of
 from conformance.waivers import Waiver, complaints
 
 if TYPE_CHECKING:
@@ -95,11 +94,13 @@ def _verdicts(
         return {}
 
     def concerns(subject: str | None, cluster: str) -> bool:
+        if subject in run.change.clusters and subject not in run.inventory:
+            return subject == cluster  # nobody looks at the cluster itself (--examine hosts)
         place = run.inventory.get(subject) if subject else None
         if place is None or place.kind == "fleet":
             return True
         own = place.name if place.kind == "cluster" else place.cluster
-        return own is None or own == cluster or own == run.inventory[cluster].manager
+        return own is None or own == cluster or own == run.change.clusters[cluster].manager
 
     return {
         name: judge(
@@ -137,15 +138,14 @@ def _coverage(run: Run, findings: tuple[Finding, ...], not_examined: tuple[LeftO
 
 
 def _upgrades(run: Run) -> dict[str, tuple[str, str]]:
+    """Cluster -> from what to what; "" -> what the change says of all, or its profile where they do not agree."""
+    found = {
+        name: (str(one.source or ""), str(one.target or "")) for name, one in run.upgrades().items() if not one.none
+    }
     whole = run.change.upgrade
-    target = whole.target or run.profile.target
-    found = {"": (str(whole.source or ""), str(target or ""))}
-    sources = run.source_versions()
-    for cluster in run.inventory.clusters:
-        upgrade, _ = upgrades_of(cluster, run.inventory, run.change, run.profile, sources)[0]
-        if not upgrade.none:
-            found[cluster.name] = (str(upgrade.source or ""), str(upgrade.target or ""))
-    return found
+    agreed = len({after for _, after in found.values()}) == 1
+    target = whole.target or (None if agreed else run.profile.target)
+    return {"": (str(whole.source or ""), str(target or "")), **found}
 
 
 def _subjects(run: Run) -> list[dict[str, Any]]:
@@ -156,6 +156,9 @@ def _subjects(run: Run) -> list[dict[str, Any]]:
             record["cluster"] = one.cluster
         if one.manager:
             record["manager"] = one.manager
+        if one.kind == "cluster" and (cluster := run.change.clusters.get(one.name)):
+            told = {"server": cluster.server, "authority": cluster.authority}
+            record.update({key: text for key, text in told.items() if text})
         records.append(record)
     return records
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ from conformance.evidence import evidence_of
 from conformance.facts.declare import BUILT_IN, Every, Fact
 from conformance.facts.resolve import needs_of
 from conformance.findings import Evidence, Finding, Outcome
+from conformance.harmless import make_harmless
 from conformance.hazards import Clear, HazardFound, Severity, Target
 from conformance.reads import PodExec, PodLogs
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from conformance.run import Run
     from conformance.select import Case
 
-__all__ = ["CheckFile", "CheckItem", "decide", "finding_of", "own_marks"]
+__all__ = ["CheckFile", "CheckItem", "decide", "finding_of", "own_marks", "when_torn_down"]
 
 _ASSERTED: Final = "\nassert "
 
@@ -89,6 +91,8 @@ class CheckItem(pytest.Function):
     place: tuple[str, int | None]
     #: What the check says of a clear result.
     told: str = ""
+    #: The finding, once a phase has settled it.
+    settled: Finding | None = None
 
     @property
     def location(self) -> tuple[str, int | None, str]:
@@ -221,10 +225,6 @@ def _ranges(thing: Any) -> bool:
     )
 
 
-def _told(unread: Mapping[str, Unreadable]) -> str:
-    return "; ".join(sorted({f"{name}: {why.reason}" for name, why in unread.items()}))
-
-
 def _reason(error: BaseException) -> str:
     if isinstance(error, Unreadable | HazardFound):
         return str(error)
@@ -273,7 +273,7 @@ def _ruled_out(item: CheckItem, call: pytest.CallInfo[Any], reason: str) -> pyte
         stop=call.stop,
     )
     report.preflight = _finding(item.case, Outcome.NOT_APPLICABLE, message=reason).to_dict()  # type: ignore[attr-defined]
-    return report
+    return make_harmless(report)
 
 
 def finding_of(item: CheckItem, call: pytest.CallInfo[Any]) -> Finding | None:
@@ -294,6 +294,20 @@ def finding_of(item: CheckItem, call: pytest.CallInfo[Any]) -> Finding | None:
         return _finding(case, outcome, message=message, remedy=remedy, lines=own.evidence, item=item)
     remedy = "Make it readable, then run again." if isinstance(error, Unreadable) else _MEND
     return _finding(case, Outcome.UNKNOWN, message=_reason(error), remedy=remedy, item=item)
+
+
+def when_torn_down(settled: Finding | None, error: Finding) -> Finding:
+    """What stands where a fixture fails after a finding was settled: a hazard, and the reason of an unknown.
+
+    Everything else is unknown then: a check that went wrong vouches for nothing.
+    """
+    if settled is None:
+        return error
+    if settled.outcome in (Outcome.HAZARD, Outcome.UNKNOWN):
+        return replace(settled, notes=(*settled.notes, f"afterwards, {error.message}"))
+    if settled.outcome in (Outcome.WARNING, Outcome.WAIVED):
+        return replace(error, message=f"{error.message} (before that it had found: {settled.message})")
+    return error
 
 
 _MEND: Final = "Report it to those who keep the check, with the snapshot (--save-snapshot)."

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-__all__ = ["add_options", "is_on", "make_run"]
+__all__ = ["add_options", "is_on", "make_run", "refuse_empty"]
 
 _GROUP: Final = "preflight: conformance checks for Kubernetes platform upgrades"
 
@@ -88,6 +88,32 @@ def add_options(parser: pytest.Parser) -> None:
     option("--list-hazards", action="store_true", help="list the hazards (of --profile, or all), and stop")
 
 
+#: The options that take a text of any kind; what a shell made of an unset variable must not switch them off.
+_TEXTS: Final = (
+    *("--profile", "--change", "--upgrade-from", "--upgrade-to", "--kubeconfig", "--kube-context", "--desired"),
+    *("--since", "--save-snapshot", "--snapshot", "--waivers", "--report-dir", "--compare", "--verify"),
+    *("--verify-key", "--sign-key", "--sarif", "--policy-report"),
+)
+#: Those of testinfra, which are checked where the suite is switched on.
+_BORROWED: Final = {"hosts": "--hosts", "ssh_config": "--ssh-config", "ssh_identity_file": "--ssh-identity-file"}
+
+
+def refuse_empty(config: pytest.Config) -> None:
+    """Refuse an option that was given and holds nothing, as ``--verify-key="$KEY"`` does where KEY is not set.
+
+    :raises pytest.UsageError: there is one.
+    """
+    names = {**{one: one for one in _TEXTS}, **(_BORROWED if is_on(config) else {})}
+    for key, name in names.items():
+        given = config.getoption(key, None)
+        for one in given if isinstance(given, list) else [given]:
+            if isinstance(one, str) and not one.strip(", "):
+                msg = (
+                    f"{name}: it is empty: give a value, or leave the option out (is a variable of the shell not set?)"
+                )
+                raise pytest.UsageError(msg)
+
+
 def is_on(config: pytest.Config) -> bool:
     """Whether the suite is asked for at all."""
     return bool(config.getoption("--profile", None) or config.getoption("--change", None))
@@ -102,12 +128,22 @@ def make_run(config: pytest.Config) -> Any:
     from conformance.hazards import InvalidHazard
     from conformance.packs import InvalidPack
     from conformance.reads import InvalidRead
+    from conformance.report.text import terminal
     from conformance.snapshot import InvalidSnapshot
 
     try:
         return _make_run(config)
     except (InvalidFact, InvalidHazard, InvalidPack, InvalidRead, InvalidSnapshot, ValueError) as error:
-        raise pytest.UsageError(" ".join(str(error).splitlines())) from None
+        raise pytest.UsageError(terminal(" ".join(str(error).splitlines()))) from None
+
+
+#: What says whom to ask, by the name of the option in pytest's configuration.
+_LIVE: Final = {
+    "hosts": "--hosts",
+    "--kubeconfig": "--kubeconfig",
+    "--kube-context": "--kube-context",
+    "--desired": "--desired",
+}
 
 
 def _make_run(config: pytest.Config) -> Any:
@@ -115,9 +151,10 @@ def _make_run(config: pytest.Config) -> Any:
 
     from conformance.change import Change, load_change
     from conformance.documents import InvalidDocument
-    from conformance.gate.inputs import digests_of
+    from conformance.gate.inputs import beside, digests_of
+    from conformance.gate.whom import identified
     from conformance.hazards import Situation
-    from conformance.overrides import with_default_subject, with_options
+    from conformance.overrides import targets_of, with_default_subject, with_desired, with_options
     from conformance.profiles import Library
     from conformance.recorded import change_of
     from conformance.run import Run
@@ -134,6 +171,10 @@ def _make_run(config: pytest.Config) -> Any:
         check_place(Path(option("--save-snapshot")))
     # A worker of pytest-xdist runs on what the controller has read, and on the change as it settled it.
     handed = getattr(config, "workerinput", {}).get("preflight_snapshot")
+    for key, asks in _LIVE.items():
+        if option("--snapshot") and not handed and option(key, None):
+            msg = f"{asks}: nobody is asked in a run on --snapshot, which says itself what was read; leave one of the two out"
+            raise InvalidDocument(msg)
     kept = [Path(one) for one in ([handed] if handed else option("--snapshot") or [])]
     snapshot = merge(Snapshot.load(one) for one in kept) if kept else Snapshot()
     named = load_change(Path(option("--change"))) if option("--change") else None
@@ -160,18 +201,20 @@ def _make_run(config: pytest.Config) -> Any:
     run = Run(profile, library, change, Situation(option("--situation")), snapshot, replay=bool(kept))
     if not kept:
         # Of a report that is verified, what is only usual is not asked for: it says itself whom it is about.
-        if option("--since") or not option("--verify"):
+        if option("--since") or option("--desired") or not option("--verify"):
             run.change = with_default_subject(_with_usual_cluster(run), cluster=False)
+        run.change = with_desired(run.change, option("--desired"))
         if option("--since"):
             run.change = _since(run.change, profile, option("--since"))
-        upgrades = (run.change.upgrade_of(one) for one in run.change.clusters or [None])
-        run.take(library.settled(profile, (one.target for one in upgrades if one.target and not one.none)))
+    run.take(library.settled(profile, targets_of(run.change), needed=not option("--list-hazards")))
     run.check_parameters()
     if not kept:
         stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only", "--verify"))
         _check_connections(run, stays=stays)
-        run.change = replace(run.change, inputs=digests_of(run.change))
+        run.change = replace(run.change if stays else identified(run.change), inputs=digests_of(run.change))
         run.plan(undecided=True)  # a check that names what can never be given is an error before anything is read
+    elif named and not handed:
+        run.change = beside(run.change, snapshot.change)
     return run
 
 
@@ -194,7 +237,6 @@ def _overrides(config: pytest.Config, *, replay: bool) -> dict[str, Any]:
         "waivers": given("--waivers"),
         "examine": given("--examine"),
         "no_exec": given("--no-exec"),
-        "desired": given("--desired"),
     }
     if not replay:
         hosts = given("hosts")
@@ -253,6 +295,8 @@ def _check_connections(run: Any, *, stays: bool) -> None:
         else:
             check_settings(connections, ssh_settings(run))
     for cluster in change.clusters.values():
+        if "clusters" not in change.examine:
+            break
         if cluster.connected and not stays:
             from conformance.gather.kubeconfig import check_kubeconfig
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from conformance.change import Change, Cluster, Host, Upgrade, expanded
 from conformance.documents import InvalidDocument
 from conformance.versions import InvalidVersion, Version
 
-__all__ = ["with_default_subject", "with_options"]
+__all__ = ["targets_of", "with_default_subject", "with_desired", "with_options"]
 
 _LOCAL: Final = "local://"
 
@@ -20,8 +20,8 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
     """The change with what the command line says put over it.
 
     `options`: ``hosts`` (specifications, comma-separated or a list), ``ssh_config``, ``ssh_identity_file``, ``sudo``,
-    ``kubeconfig``, ``kube_context``, ``cluster_name``, ``desired`` (paths), ``upgrade_from``, ``upgrade_to``,
-    ``waivers``, ``examine``, ``no_exec``; absent or None where nothing was said.
+    ``kubeconfig``, ``kube_context``, ``cluster_name``, ``upgrade_from``, ``upgrade_to``, ``waivers``, ``examine``,
+    ``no_exec``; absent or None where nothing was said.
 
     :raises InvalidDocument: a version is malformed, or an option contradicts the change file.
     """
@@ -41,12 +41,6 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
         name = str(options.get("cluster_name") or context or kubeconfig)
         clusters = {name: Cluster(name, expanded(kubeconfig) if kubeconfig else None, context)}
         hosts = {k: replace(h, cluster=None if "workstation" in h.roles else name) for k, h in hosts.items()}
-    if options.get("desired"):
-        paths = tuple(Path(one) for one in options["desired"])
-        if len(clusters) > 1:
-            msg = "--desired: the change names several clusters; give each its own `desired` in the change file"
-            raise InvalidDocument(msg)
-        clusters = {key: replace(one, desired=paths) for key, one in clusters.items()}
     ssh = change.ssh
     if options.get("ssh_config"):
         ssh = replace(ssh, config=expanded(options["ssh_config"]))
@@ -65,6 +59,29 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
         examine=(options["examine"],) if options.get("examine") else change.examine,
         exec=change.exec and not options.get("no_exec"),
     )
+
+
+def with_desired(change: Change, paths: Sequence[str] | None) -> Change:
+    """The change with the files of ``--desired`` as the configuration that its only cluster is to get.
+
+    :raises InvalidDocument: there are several clusters, or none.
+    """
+    if not paths:
+        return change
+    if len(change.clusters) > 1:
+        msg = "--desired: the change names several clusters; give each its own `desired` in the change file"
+        raise InvalidDocument(msg)
+    if not change.clusters:
+        msg = "--desired: no cluster is named that is to get it: give --kubeconfig, or name it in a change file"
+        raise InvalidDocument(msg)
+    files = tuple(Path(one) for one in paths)
+    return replace(change, clusters={key: replace(one, desired=files) for key, one in change.clusters.items()})
+
+
+def targets_of(change: Change) -> list[Version]:
+    """The versions that the change upgrades to, as far as it says so itself: of each cluster, else as a whole."""
+    upgrades = [change.upgrade_of(one) for one in change.clusters or [None]]
+    return [one.target for one in upgrades if one.target and not one.none]
 
 
 def _version_option(name: str, text: str | None) -> Version | None:

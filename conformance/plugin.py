@@ -26,9 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer ``--list-…``, ``--plan`` and ``--verify``, which print and stop."""
-    from conformance.options import is_on
+    """Refuse what is empty; answer ``--list-…``, ``--plan`` and ``--verify``, which print and stop."""
+    from conformance.options import is_on, refuse_empty
 
+    refuse_empty(config)
     asked = ("--list-profiles", "--list-hazards", "--plan", "--verify")
     if not any(config.getoption(one) for one in asked):
         return None
@@ -136,6 +137,24 @@ class Hooks:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the finding of a report, from wherever it came."""
         self.session.keep(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember what could not be collected."""
+        self.session.collected(report)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        """Under pytest-xdist: let a finding pass the pipe, whatever text it holds."""
+        from conformance.harmless import packed
+
+        return packed((yield))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_from_serializable(self, data: dict[str, Any]) -> None:
+        """Take a finding out as it was put in; the rest is pytest's own."""
+        from conformance.harmless import unpacked
+
+        unpacked(data)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Judge, write the reports, and set the exit status."""

@@ -19,6 +19,8 @@ _KEYS: Final = (
     *("title", "platform", "extends", "abstract", "target", "source-version", "discover"),
     *("hazards", "without", "parameters", "never-waived", "longest-waiver-days", "versioned"),
 )
+#: A hundred years: further ahead there may be no date at all.
+_MOST_DAYS: Final = 36_525
 
 
 class UnknownProfile(InvalidDocument):
@@ -78,8 +80,8 @@ class Library:
         """
         if "/" in name_or_file or name_or_file.endswith((".yaml", ".yml")):
             file = expanded(name_or_file)
-            if not file.is_file():
-                msg = f"--profile {name_or_file}: no such file"
+            if not _is_file(file):
+                msg = f"--profile {name_or_file[:200]}: no such file"
                 raise UnknownProfile(msg)
             self._bring(file)
         elif name_or_file in self._files:
@@ -92,16 +94,29 @@ class Library:
             raise UnknownProfile(msg)
         return self._load(file, ())
 
-    def settled(self, profile: Profile, targets: Iterable[Version]) -> Profile:
+    def settled(self, profile: Profile, targets: Iterable[Version], *, needed: bool = True) -> Profile:
         """The profile that a base such as ``anthos-bare-metal`` has for a target; one that people choose stays.
 
-        :param targets: of all clusters that are upgraded; with none of them the base itself is all there is.
-        :raises UnknownProfile: there is none for this target.
-        :raises InvalidDocument: the targets are of several minor releases, and a run has one profile.
+        :param targets: of all clusters that are upgraded.
+        :param needed: a base alone, which lacks what its releases add, is not enough.
+        :raises UnknownProfile: there is none for this target, or no target.
+        :raises InvalidDocument: the targets are of several minor releases, and a run has one profile; or one of them
+            is of another release than the profile that was chosen.
         """
-        minors = sorted({one.release[:2] for one in targets})
-        if not profile.abstract or not minors:
+        targets = list(targets)
+        if not profile.abstract:
+            _check_targets(profile, targets)
             return profile
+        minors = sorted({one.release[:2] for one in targets})
+        if not minors and not needed:
+            return profile
+        if not minors:
+            others = [one.name for one in self.all() if one.name.startswith(f"{profile.name}-")]
+            msg = (
+                f"--profile {profile.name}: which release is upgraded to? Give --upgrade-to, `upgrade: {{to: …}}` in the "
+                f"change file, or one of {', '.join(others)}"
+            )
+            raise UnknownProfile(msg)
         names = [f"{profile.name}-{'.'.join(map(str, minor))}" for minor in minors]
         if len(names) > 1:
             msg = f"--profile {profile.name}: clusters go to several releases, and a run has one profile: {' or '.join(names)}"
@@ -174,10 +189,17 @@ class Library:
             base = file.parent / name
         else:
             base = self._files.get(name, file.parent / f"{name}.yaml")
-        if not base.is_file():
+        if not _is_file(base):
             close = difflib.get_close_matches(name, self._files, n=1)
-            entry.fail(f"there is no profile {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+            entry.fail(f"there is no profile {name[:200]!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
         return self._load(base, below)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as of a name that is longer than names can be
+        return False
 
 
 def _versioned(entry: Entry) -> tuple[Versioned, ...]:
@@ -203,8 +225,8 @@ def _days(entry: Entry, bases: Iterable[Profile]) -> int | None:
     limits = [base.longest_waiver_days for base in bases if base.longest_waiver_days is not None]
     if entry.value is not None:
         text = scalar(entry)
-        if not text.isdecimal() or int(text) < 1:
-            entry.fail(f"{text!r} is no number of days; expected such as 90")
+        if not text.isdecimal() or len(text) > len(str(_MOST_DAYS)) or not 1 <= int(text) <= _MOST_DAYS:
+            entry.fail(f"{text[:40]!r} is no number of days; expected such as 90, and {_MOST_DAYS} at most")
         limits.append(int(text))
     return min(limits, default=None)
 
@@ -216,3 +238,20 @@ def _one_or_more(entry: Entry) -> list[Entry]:
 def _natural(name: str) -> list[tuple[int, str]]:
     """A sort key that puts 1.9 before 1.10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in name.replace(".", "-").split("-")]
+
+
+def _check_targets(profile: Profile, targets: Iterable[Version]) -> None:
+    """Refuse an upgrade to another release than the one of which the profile knows the hazards.
+
+    :raises InvalidDocument: there is one.
+    """
+    if profile.target is None or not profile.target.is_series:
+        return
+    series = profile.target.release
+    for one in targets:
+        if one.release[: len(series)] != series[: len(one.release)]:
+            msg = (
+                f"--profile {profile.name}: it is for upgrades to {profile.target}, and the change goes to {one}: choose the "
+                "profile of that release (--list-profiles), or mend the version"
+            )
+            raise InvalidDocument(msg)

@@ -158,12 +158,12 @@ class Run:
         return Unreadable(f"{cluster} says {version} already, to which the upgrade under way goes")
 
     def upgrades(self) -> dict[str, Upgrade]:
-        """Cluster -> its own upgrade, as far as change, profile and the cluster itself tell."""
+        """Cluster -> its own upgrade, as far as change, profile and the cluster itself tell; of all that are named."""
         if self._upgrades is None:
             sources = self.source_versions()
             self._upgrades = {
-                one.name: upgrades_of(one, self.inventory, self.change, self.profile, sources)[0][0]
-                for one in self.inventory.clusters
+                name: upgrades_of(Subject(name, "cluster"), self.change, self.profile, sources)[0][0]
+                for name in self.change.clusters
             }
         return self._upgrades
 
@@ -325,13 +325,13 @@ class Run:
 
 
 def examined(change: Change) -> Change:
-    """The change without the side that ``--examine`` leaves out."""
+    """The change without the side that ``--examine`` leaves out.
+
+    Clusters that nobody looks at still say from what to what their hosts are upgraded.
+    """
     if "hosts" not in change.examine:
-        change = replace(change, hosts={}, nodes=())
-    if "clusters" not in change.examine:
-        hosts = {name: replace(one, cluster=None) for name, one in change.hosts.items()}
-        change = replace(change, clusters={}, hosts=hosts, nodes=())
-    return change
+        return replace(change, hosts={}, nodes=())
+    return change if "clusters" in change.examine else replace(change, nodes=())
 
 
 def _bracketed(address: str) -> str:

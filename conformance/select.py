@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from conformance.answers import Unreadable
-from conformance.change import Change, Upgrade
+from conformance.change import Change, Cluster, Upgrade
 from conformance.documents import InvalidDocument
 from conformance.facts.resolve import member_kinds, needs_of
 from conformance.findings import LeftOut
@@ -26,6 +26,8 @@ _NOBODY = {
     Target.CLUSTER: "no cluster is named: give --kubeconfig, or name some in the change file",
     Target.FLEET: "neither a host nor a cluster is named: give --hosts or --kubeconfig, or name some in the change file",
 }
+#: Roles of clusters whose own machines no upgrade under review touches: they are there to upgrade others.
+_MACHINES_STAY = ("bootstrap", "supervisor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,12 @@ def select(
             if not any(one.is_a(target) for one in subjects):
                 reason = _NOBODY.get(target, f"no host with the role {target} is named")
                 not_examined.append(LeftOut(hazard.id, reason))
-        cases.extend(_case(check, hazard, one, inventory, change, profile, sources) for one in subjects)
+        cases.extend(_case(check, hazard, one, change, profile, sources) for one in subjects)
+        for cluster, target in _unseen(hazard, subjects, change):
+            # What versions rule out on every host of a cluster needs none of its hosts.
+            case = _case(check, hazard, Subject(cluster, "host", cluster=cluster), change, profile, sources)
+            if case.ruled_out is None:
+                not_examined.append(LeftOut(hazard.id, _no_host_of(cluster, target, change), cluster))
     return Selection(len(profile.hazards), tuple(cases), tuple(not_applicable), tuple(not_examined))
 
 
@@ -137,9 +144,38 @@ def _subjects(hazard: Hazard, inventory: Inventory) -> list[Subject]:
     return [one for one in inventory.values() if any(one.is_a(target) for target in hazard.on)]
 
 
+def _unseen(hazard: Hazard, subjects: list[Subject], change: Change) -> list[tuple[str, Target]]:
+    """The clusters that are upgraded while nobody looks at their machines, though others' machines are looked at.
+
+    A host that belongs to no cluster in particular may be of any of them.
+    """
+    if hazard.scope != "host":
+        return []
+    upgraded = [one.name for one in change.clusters.values() if _machines_change(one, change)]
+    found: dict[str, Target] = {}
+    for target in hazard.on:
+        looked_at = {one.cluster for one in subjects if one.is_a(target)}
+        # Where there is nobody at all, that is said once. A workstation is nobody's machine.
+        if looked_at and None not in looked_at and target is not Target.WORKSTATION:
+            for name in upgraded:
+                if name not in looked_at:
+                    found.setdefault(name, target)
+    return list(found.items())
+
+
+def _machines_change(cluster: Cluster, change: Change) -> bool:
+    return cluster.role not in _MACHINES_STAY and not change.upgrade_of(cluster.name).none
+
+
+def _no_host_of(cluster: str, target: Target, change: Change) -> str:
+    if any(one.cluster == cluster for one in change.nodes):
+        return f"the nodes of cluster {cluster} (from: nodes) are not known: they could not be listed"
+    what = {Target.HOST: "host", Target.NODE: "node"}.get(target, f"host with the role {target}")
+    return f"no {what} of cluster {cluster} is named: name its hosts in the change file, or give it `upgrade: none`"
+
+
 def upgrades_of(
     subject: Subject,
-    inventory: Inventory,
     change: Change,
     profile: Profile,
     sources: Mapping[str, Version | Unreadable],
@@ -153,7 +189,7 @@ def upgrades_of(
     elif subject.cluster is not None:
         names = [subject.cluster]
     else:
-        names = [one.name for one in inventory.clusters]
+        names = list(change.clusters)
     found = []
     for name in names:
         upgrade = change.upgrade_of(name)
@@ -175,7 +211,6 @@ def _case(
     check: Check,
     hazard: Hazard,
     subject: Subject,
-    inventory: Inventory,
     change: Change,
     profile: Profile,
     sources: Mapping[str, Version | Unreadable],
@@ -183,7 +218,7 @@ def _case(
     ruled_out: list[str] = []
     undecided: list[str] = []
     first: Upgrade | None = None
-    for upgrade, problem in upgrades_of(subject, inventory, change, profile, sources):
+    for upgrade, problem in upgrades_of(subject, change, profile, sources):
         first = first or upgrade
         if upgrade.none:
             ruled_out.append("this change does not upgrade the cluster")

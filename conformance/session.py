@@ -14,11 +14,14 @@ import pytest
 from conformance.change import Change
 from conformance.comparison import load_earlier
 from conformance.findings import Earlier, Examination, Finding, Outcome
-from conformance.items import CheckFile, CheckItem, finding_of, own_marks
+from conformance.harmless import make_harmless
+from conformance.items import CheckFile, CheckItem, finding_of, own_marks, when_torn_down
 from conformance.options import make_run
 from conformance.page import ROWS, Page
+from conformance.places import PAGE, check_places
+from conformance.report.files import ReportNotWritten, discard
+from conformance.report.text import terminal
 from conformance.report.words import Words, words_of
-from conformance.snapshot import InvalidSnapshot
 from conformance.waivers import load_waivers, waive
 
 __all__ = ["Session"]
@@ -41,6 +44,7 @@ class Session:
         self.run = make_run(config)
         handed: dict[str, Any] = getattr(config, "workerinput", {})
         self.now = datetime.fromisoformat(handed["preflight_now"]) if self.worker else datetime.now(UTC)
+        self._check_places()
         self.waivers = self._waivers()
         self.earlier = self._earlier()
         self.signer = self._signer()
@@ -58,6 +62,13 @@ class Session:
         self.page = Page(config, self.run, self._words())
         if not self.worker:
             self.page.claim()
+
+    def _check_places(self) -> None:
+        if not self.worker and not self.config.option.collectonly:
+            try:
+                check_places(self.config.option)
+            except ValueError as error:
+                raise pytest.UsageError(str(error)) from None
 
     def _waivers(self) -> list[Any]:
         path = self.run.change.waivers
@@ -123,11 +134,11 @@ class Session:
             gc.set_threshold(100_000, 20, 20)
 
     def _gather(self) -> None:
-        if not self.worker and not self.config.option.collectonly:
-            self._discard_reports()
         if self.worker:
             return  # its run was made from the frozen snapshot
         try:
+            if not self.config.option.collectonly:
+                self._discard_reports()
             if self.run.replay:
                 self.run.expand()
             elif not self.config.option.collectonly:
@@ -137,17 +148,14 @@ class Session:
                 fill(self.run, announcer(self.config))
                 if self.config.option.save_snapshot:
                     self.run.snapshot.save(Path(self.config.option.save_snapshot))
-        except (ValueError, InvalidSnapshot) as error:
-            raise pytest.UsageError(str(error)) from None
+        except (ValueError, ReportNotWritten) as error:
+            raise pytest.UsageError(terminal(str(error))) from None
 
     def _discard_reports(self) -> None:
         """Remove what an earlier run left, so that a run which dies leaves no old "go" behind for a gate to read."""
-        from conformance.report import discard
-
         directory = Path(self.config.option.report_dir)
         option = self.config.option
-        discard(directory, *(Path(one) for one in (option.sarif, option.policy_report) if one))
-        (directory / "preflight.html").unlink(missing_ok=True)
+        discard(directory, directory / PAGE, *(Path(one) for one in (option.sarif, option.policy_report) if one))
 
     def hand_over(self, workerinput: dict[str, Any]) -> None:
         """Give a worker the frozen snapshot, as a file: large values would have to pass through a pipe."""
@@ -194,8 +202,12 @@ class Session:
             return report
         finding = finding_of(item, call)
         if finding is None:
-            return report
+            return make_harmless(report)
         finding = waive(finding, self.waivers, self.now)
+        if call.when == "teardown":
+            finding = when_torn_down(item.settled, finding)
+        elif not item.light:
+            item.settled = finding
         # A plain attribute travels from worker to controller and stays out of JUnit properties.
         silent = finding.outcome is Outcome.CLEAR and not finding.message
         report.preflight = _brief(finding) if silent else finding.to_dict()  # type: ignore[attr-defined]
@@ -204,7 +216,7 @@ class Session:
         elif finding.outcome in (Outcome.WARNING, Outcome.WAIVED):
             report.outcome = "skipped"
             report.wasxfail = f"{finding.outcome}: {finding.message}"
-        return report
+        return make_harmless(report)
 
     def status(self, report: Any) -> tuple[str, str, Any] | None:
         """The category under which the terminal counts a report."""
@@ -212,14 +224,18 @@ class Session:
         return _CATEGORIES.get(found["outcome"]) if found else None
 
     def keep(self, report: pytest.TestReport) -> None:
-        """Keep the finding of a report; what goes wrong after a finding was settled outweighs it."""
+        """Keep the finding of a report; the last one of an item tells all of it."""
         record = getattr(report, "preflight", None)
         if record is None:
-            self._others = self._others or report.when == "call" or report.failed
+            self._others = self._others or report.failed
             return
         if not self.worker:
             finding = Finding.from_dict(record) if "message" in record else self._clear(record)
             self.findings[finding.hazard, finding.subject] = finding
+
+    def collected(self, report: pytest.CollectReport) -> None:
+        """A module that cannot be imported is a failure as much as a test that fails."""
+        self._others = self._others or report.failed
 
     def _clear(self, record: dict[str, str]) -> Finding:
         hazard = self.run.table[record["hazard"]][1]
@@ -236,7 +252,7 @@ class Session:
         if not self._gathered:
             return status
         from conformance.examine import examine
-        from conformance.report import ReportNotWritten, write_all
+        from conformance.report import write_all
 
         self._hush()
         stopped = bool(session.shouldstop or session.shouldfail) or status == pytest.ExitCode.INTERRUPTED

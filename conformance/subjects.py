@@ -79,7 +79,7 @@ class Inventory(Mapping[str, Subject]):
 
     @classmethod
     def of(cls, change: Change) -> Inventory:
-        """The subjects that a change names.
+        """The subjects that a change names; clusters only where they are examined, too.
 
         :raises InvalidDocument: two of them have the same name.
         """
@@ -87,6 +87,7 @@ class Inventory(Mapping[str, Subject]):
         clusters = [
             Subject(one.name, "cluster", (one.role,) if one.role else (), manager=one.manager, connected=one.connected)
             for one in change.clusters.values()
+            if "clusters" in change.examine
         ]
         return cls([*hosts, *clusters])
 

@@ -6,7 +6,7 @@ import difflib
 import fnmatch
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from conformance.documents import Entry, load
@@ -95,6 +95,10 @@ def _waiver(entry: Entry, known: Collection[str]) -> Waiver:
         raise
     if expires.tzinfo is None:
         entry["expires"].fail(f"{text!r} has no time zone; expected such as 2026-12-24T18:00:00+01:00")
+    try:
+        expires.astimezone(UTC)
+    except OverflowError:
+        entry["expires"].fail(f"{text!r} is beyond what calendars hold; expected such as 2026-12-24T18:00:00+01:00")
     return Waiver(
         hazard=hazard,
         subject=entry["subject"].text(),

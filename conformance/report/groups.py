@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from conformance.findings import Changed, Comparison, Evidence, Examination, Finding, LeftOut, Outcome
@@ -20,6 +21,7 @@ __all__ = [
     "Reason",
     "Triple",
     "Waived",
+    "aged",
     "beyond",
     "by_hazard",
     "by_name",
@@ -262,6 +264,17 @@ def verdicts(examination: Examination) -> list[str]:
         way = " ".join(filter(None, (f"from {before}" if before else "", f"to {after}" if after else "")))
         told.append(f"{name}{f' ({way})' if way else ''}: {LABELS[verdict]} - {', '.join(reasons)}")
     return told
+
+
+def aged(examination: Examination) -> str:
+    """A sentence where it was read longer ago than evidence counts as fresh, else empty. It decides nothing."""
+    try:
+        old = datetime.fromisoformat(examination.finished) > datetime.fromisoformat(examination.fresh_until)
+    except (ValueError, TypeError):
+        old = False  # nothing was read, or nobody knows when
+    if not old:
+        return ""
+    return f"old evidence: gathered at {examination.started} and no longer fresh since {examination.fresh_until}"
 
 
 def upgrade_text(examination: Examination, arrow: str = "->") -> str:

@@ -49,6 +49,8 @@ def _verdict(examination: Examination) -> Iterator[str]:
     if examination.verdicts:
         yield from (f"- {_text(line)}" for line in groups.verdicts(examination))
         yield ""
+    if aged := groups.aged(examination):
+        yield from (_loud(f"WARNING: {aged}"), "")
     for warning in examination.warnings:
         yield from (_loud(f"WARNING: {warning}"), "")
     for used in groups.waivers(examination):

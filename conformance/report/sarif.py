@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from conformance.findings import Examination, Finding, Outcome, Verdict
 from conformance.hazards import Severity
@@ -102,7 +104,10 @@ def _result(one: Finding, rule: int, files: Mapping[str, Iterable[str]]) -> dict
     paths = list(files.get(one.subject) or files.get("") or ())
     location: dict[str, Any] = {"logicalLocations": [{"name": _say(one.subject), "kind": "resource"}]}
     if paths:
-        location["physicalLocation"] = {"artifactLocation": {"uri": paths[0]}, "region": {"startLine": 1}}
+        location["physicalLocation"] = {
+            "artifactLocation": {"uri": quote(os.fsencode(paths[0]))},
+            "region": {"startLine": 1},
+        }
     result: dict[str, Any] = {
         "ruleId": one.hazard,
         "ruleIndex": rule,

@@ -83,6 +83,8 @@ class _Writer:
         self.text(", ".join(filter(None, [*told, one.scope.upper()])), "", "  ")
         for line in groups.verdicts(one):
             self.text(line, "  ", "    ")
+        if aged := groups.aged(one):
+            self.text(aged, "  ! ", yellow=True, bold=True)
 
     def hazard(self, label: str, hazard: HazardGroup, **markup: bool) -> None:
         self.write_line("")

@@ -311,7 +311,7 @@ class TestTroubledFleet:
         ("args", "reason"),
         [
             (["--profile=anthos-bare-metal-1.10"], "to 1.10 is not ==1.9.*"),
-            ([PROFILE, "--upgrade-to=1.10.2"], "to 1.10.2 is not ==1.9.*"),
+            (["--profile=anthos-bare-metal-1.10", "--upgrade-to=1.10.2"], "to 1.10.2 is not ==1.9.*"),
             ([PROFILE, "--upgrade-from=1.9.0"], "from 1.9.0 is not ==1.8.*"),
         ],
     )

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.change import Change, Cluster, Host, NodesOf, Upgrade, load_change
 from conformance.documents import InvalidDocument
-from conformance.overrides import with_default_subject, with_options
+from conformance.overrides import with_default_subject, with_desired, with_options
 from conformance.versions import Version
 
 WHOLE = """\
@@ -205,7 +205,6 @@ def test_a_cluster_of_the_command_line_is_the_only_one_and_has_the_hosts():
     [
         ({"upgrade_from": "new"}, "--upgrade-from: 'new' is no version"),
         ({"upgrade_to": "=1.9"}, "--upgrade-to: '=1.9' is no version"),
-        ({"desired": ["a.yaml"]}, "--desired: the change names several clusters"),
         ({"ssh_config": "~no-such-user/x"}, "~no-such-user"),
         ({"kubeconfig": "~no-such-user/x"}, "~no-such-user"),
     ],
@@ -217,8 +216,16 @@ def test_options_that_are_wrong(read, options, said):
 
 
 def test_desired_configuration_of_the_only_cluster():
-    change = with_options(Change(clusters={"c": Cluster("c")}), {"desired": ["a.yaml", "b.yaml"]})
+    change = with_desired(Change(clusters={"c": Cluster("c")}), ["a.yaml", "b.yaml"])
     assert change.clusters["c"].desired == (Path("a.yaml"), Path("b.yaml"))
+    assert with_desired(change, None) is change
+
+
+def test_desired_configuration_of_nobody_in_particular(read):
+    with pytest.raises(InvalidDocument, match="--desired: the change names several clusters"):
+        with_desired(read(WHOLE), ["a.yaml"])
+    with pytest.raises(InvalidDocument, match="--desired: no cluster is named"):
+        with_desired(Change(), ["a.yaml"])
 
 
 def test_where_nobody_is_named_it_is_this_machine():

@@ -88,6 +88,25 @@ def test_the_same_hazard_on_another_subject_is_another_finding(tmp_path):
     assert ([one.subject for one in found.new], [one.subject for one in found.gone]) == (["n2"], ["n1"])
 
 
+def of(**damage):
+    """The text of a report in which something is not what it should be."""
+    found = {"hazard": "h", "subject": "n1", "outcome": "hazard"}
+    found |= {key: one for key, one in damage.items() if key in found}
+    record = {
+        "schema": "pytest-preflight/report/1",
+        "profile": "p",
+        "finished": "f",
+        "verdict": "go",
+        "findings": [found],
+    }
+    return json.dumps(record | {key: one for key, one in damage.items() if key in record})
+
+
+def test_what_is_written_there_is_read(tmp_path):
+    (tmp_path / "old.json").write_text(of())
+    assert load_earlier(tmp_path / "old.json").outcomes == {("h", "n1"): H}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -97,6 +116,15 @@ def test_the_same_hazard_on_another_subject_is_another_finding(tmp_path):
         ('{"schema": "pytest-preflight/report/1"}', "damaged"),
         ('{"schema": "pytest-preflight/report/1", "findings": [{"hazard": "h"}]}', "damaged"),
         ("[" * 100_000, "it is no JSON"),
+        (of(subject=None), "damaged .*subject is None where text is expected"),
+        (of(hazard=["h"]), "damaged .*hazard is "),
+        (of(outcome={}), "damaged .*outcome is "),
+        (of(outcome="fine"), "damaged .*'fine' is not a valid Outcome"),
+        (of(profile=1), "damaged .*profile is 1"),
+        (of(finished=None), "damaged .*finished is None"),
+        (of(verdict="maybe"), "damaged .*'maybe' is not a valid Verdict"),
+        (of(findings={"a": 1}), "damaged"),
+        (of(findings=[None]), "damaged"),
     ],
 )
 def test_what_is_no_report_is_a_usage_error(tmp_path, text, says):

@@ -45,3 +45,15 @@ def test_a_line_is_never_longer_than_a_person_reads():
 
     assert [len(one) for one in evidence([command("long")])["long"]] == [500]
     assert [len(one) for one in evidence([command("long")], "x" * 5000)["long"]] == [500]
+
+
+def test_what_is_no_text_in_an_answer_is_no_evidence():
+    for number, value in enumerate(
+        (
+            {"stdout": 5, "files": {"a": {"text": None}, "b": {"text": ["x"]}, "c": 1, "d": {"text": "said"}}},
+            {"stdout": "said", "files": ["said"]},
+            {"stdout": "said", "files": None},
+        )
+    ):
+        ANSWERS[f"cat /{number}"] = Answer(value)
+        assert evidence([file(f"/{number}")], "said") == {f"cat /{number}": ("said",)}

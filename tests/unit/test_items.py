@@ -53,6 +53,19 @@ CHECKS = {
     "of-a-fixture-fails": (("doubled", "assert doubled == 3, 'no'", {}), "hazard", "no"),
     "of-a-broken-fixture": (("broken", "pass", {}), "unknown", "RuntimeError: no fixture"),
     "of-an-untidy-fixture": (("untidy", "pass", {}), "unknown", "RuntimeError: afterwards"),
+    "untidy-finds": (("untidy", "assert False, 'harm'", {}), "hazard", "harm"),
+    "untidy-warns": (
+        ("untidy", "assert False, 'harm'", {"severity": "WARNING"}),
+        "unknown",
+        "RuntimeError: afterwards (before that it had found: harm)",
+    ),
+    "untidy-cannot-tell": (("untidy", "raise Unreadable('cannot tell')", {}), "unknown", "cannot tell"),
+    "untidy-rules-out": (("untidy", "raise NotApplicable('not this')", {}), "unknown", "RuntimeError: afterwards"),
+    "untidy-is-waived": (
+        ("untidy", "assert False, 'harm'", {}),
+        "unknown",
+        "RuntimeError: afterwards (before that it had found: harm)",
+    ),
     "not-now": (("asked", "assert False", {"upgrade_to": '"<1.9"'}), "not-applicable", "to 1.9 is not <1.9"),
     "perhaps": (
         ("asked", "assert False, 'x'", {"upgrade_to": '"<1.9.5"'}),
@@ -70,6 +83,10 @@ CHECKS = {
         "",
     ),
 }
+WAIVERS = """
+waivers:
+- {hazard: untidy-is-waived, subject: n1, reason: r, owner: o, expires: "2199-01-01T00:00:00+00:00"}
+"""
 #: Checks of the fleet, in which n2 is silent and n3 was ruled out by the fact.
 FLEET = {
     "fleet-passes": ("all_asked", "assert dict(all_asked) == {'n1': 1}", "unknown", "n2: silence"),
@@ -98,7 +115,8 @@ def result(tmp_path_factory):
     }
     answers["n2"] = {"ask": Answer.failed("unreachable", "silence")}
     Snapshot(record_of(change), answers, "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:01+00:00").save(cwd / "s.json")
-    made = preflight("--profile", "p.yaml", "--snapshot", "s.json", cwd=cwd)
+    (cwd / "w.yaml").write_text(WAIVERS)
+    made = preflight("--profile", "p.yaml", "--snapshot", "s.json", "--waivers", "w.yaml", cwd=cwd)
     assert made.report, made
     return made
 
@@ -133,6 +151,16 @@ def test_evidence_and_remedy_are_the_check_s_own_where_it_names_some(result):
     assert finding["evidence"] == [{"subject": "n1", "read": "ask", "lines": ["1"]}]
     assert finding["remedy"] == "do this"
     assert result.finding("fails", "n1")["remedy"] == "mend fails"
+
+
+def test_a_fixture_that_fails_afterwards_hides_no_hazard(result):
+    finding = result.finding("untidy-finds", "n1")
+    assert finding["title"] == "untidy-finds is there"
+    assert len(finding["notes"]) == 1
+    assert finding["notes"][0].startswith("afterwards, the check itself failed")
+    for text in (result.out, result.texts["preflight.md"], result.texts["preflight.html"]):
+        assert "afterwards, the check itself failed" in " ".join(text.split())
+    assert result.finding("untidy-cannot-tell", "n1")["notes"] == finding["notes"]
 
 
 def test_the_run_is_a_no_go(result):

@@ -97,6 +97,14 @@ def test_what_is_wrong_with_a_profile(library, profiles, said):
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["x" * 5_000, "a/" + "x" * 5_000 + ".yaml"])
+def test_a_name_that_no_file_can_have_is_no_profile(library, name):
+    with pytest.raises(InvalidDocument, match="there is no profile '(a/)?xxx.{190,200}'$"):
+        library(top=f"extends: {name}\nhazards: [a]\n").find("top")
+    with pytest.raises(UnknownProfile, match="no such"):
+        library(top="hazards: [a]\n").find(name)
+
+
 def test_an_unknown_name_is_told_with_what_is_close():
     shipped = Library()
     with pytest.raises(UnknownProfile, match=r"no such profile; did you mean anthos-bare-metal-1\.\d+ or"):
@@ -156,6 +164,8 @@ def test_what_nobody_can_waive_is_taken_over_and_added_to(library):
         ("longest-waiver-days: soon", "longest-waiver-days: 'soon' is no number of days"),
         ("longest-waiver-days: 0", "longest-waiver-days: '0' is no number of days"),
         ("longest-waiver-days: 1.5", "longest-waiver-days: '1.5' is no number of days"),
+        ("longest-waiver-days: 9999999", "longest-waiver-days: '9999999' is no number of days; expected such as 90"),
+        (f"longest-waiver-days: '{'9' * 5_000}'", "longest-waiver-days: '99999"),
     ],
 )
 def test_limits_of_waivers_that_are_wrong(library, text, says):

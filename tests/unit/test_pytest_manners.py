@@ -26,18 +26,18 @@ def host(mounts: str = MOUNTS, kernel: str = "6.1.0-18-amd64") -> dict[str, Any]
     def gave(stdout: str) -> dict[str, Any]:
         return {"value": {"stdout": stdout, "stderr": "", "rc": 0}, "seconds": 0}
 
-    def absent(rc: int, **more: Any) -> dict[str, Any]:
-        said = "cat: no such thing: No such file or directory\n"
+    def absent(rc: int, whom: str, **more: Any) -> dict[str, Any]:
+        said = f"{whom}: No such file or directory\n"
         return {"value": {"stdout": "", "stderr": said, "rc": rc, **more}, "seconds": 0}
 
     units = "{tmp.mount,tmp.mount.d/*.conf,*.wants/tmp.mount,*.requires/tmp.mount}"
     return {
         "cat /proc/self/mounts": gave(mounts),
-        "cat /etc/fstab": absent(1),
-        f"cat /etc/systemd/system/{units}": absent(3, files={}),
-        f"cat /usr/lib/systemd/system/{units}": absent(3, files={}),
+        "cat /etc/fstab": absent(1, "cat: /etc/fstab"),
+        f"cat /etc/systemd/system/{units}": absent(3, "ls: cannot access '/etc/systemd/system/.'", files={}),
+        f"cat /usr/lib/systemd/system/{units}": absent(3, "ls: cannot access '/usr/lib/systemd/system/.'", files={}),
         "cat /etc/os-release": gave(DEBIAN),
-        "cat /etc/yum.repos.d/*.repo": absent(3, files={}),
+        "cat /etc/yum.repos.d/*.repo": absent(3, "ls: cannot access '/etc/yum.repos.d/.'", files={}),
         "uname -r": gave(f"{kernel}\n"),
         "readlink -f /tmp": gave("/tmp\n"),
     }
@@ -280,3 +280,28 @@ class TestForeignSession:
         assert result.report["verdict"] == "incomplete"
         passed = preflight(*options, "test_foreign.py::test_passes", cwd=directory, reports="p")
         assert (passed.code, passed.report["verdict"]) == (10, "incomplete"), passed
+
+    def test_a_foreign_success_changes_no_exit_status(self, directory: Path, data: Path) -> None:
+        from conformance.packs import builtin_pack
+
+        options = ("--profile=linux-node", f"--snapshot={data / 'mute.json'}")
+        result = preflight(
+            *options, builtin_pack().checks / "linux", "test_foreign.py::test_passes", cwd=directory, reports="m"
+        )
+        assert (result.code, result.report["verdict"]) == (10, "incomplete"), result
+        assert "passed" in result.out
+
+    @pytest.mark.parametrize(
+        ("snapshot", "workers", "code", "verdict"),
+        [("well", (), 1, "go"), ("well", ("-n2",), 1, "go"), ("ill", (), 1, "no-go"), ("mute", (), 1, "incomplete")],
+    )
+    def test_a_module_that_does_not_import_is_no_success(
+        self, tmp_path: Path, data: Path, snapshot: str, workers: tuple[str, ...], code: int, verdict: str
+    ) -> None:
+        from conformance.packs import builtin_pack
+
+        (tmp_path / "test_broken.py").write_text("import no_such_module\n")
+        options = ("--profile=linux-node", f"--snapshot={data / snapshot}.json", "--continue-on-collection-errors")
+        result = preflight(*options, *workers, builtin_pack().checks / "linux", "test_broken.py", cwd=tmp_path)
+        assert (result.code, result.report["verdict"]) == (code, verdict), result
+        assert "No module named 'no_such_module'" in result.out

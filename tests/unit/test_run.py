@@ -3,11 +3,12 @@
 import pytest
 
 from conformance.answers import Answer
-from conformance.change import Change, Cluster, Host, NodesOf
+from conformance.change import Change, Cluster, Host, NodesOf, Upgrade
 from conformance.documents import InvalidDocument
 from conformance.profiles import Library
 from conformance.run import Run, examined
 from conformance.snapshot import Snapshot
+from conformance.subjects import Inventory
 from tests.unit.packing import check, run_of
 
 NUMBER = '{"limit": Parameter("7", int, "a number"), "word": Parameter("x", str, "a word")}'
@@ -169,11 +170,16 @@ def test_parameters_that_are_wrong(tmp_path, profile, change, said):
 
 
 def test_the_side_that_is_left_out_is_not_there_at_all():
-    whole = Change(hosts={"h": Host("h", "h", cluster="c")}, clusters={"c": Cluster("c")}, nodes=(NodesOf("n", "c"),))
+    whole = Change(
+        hosts={"h": Host("h", "h", cluster="c")},
+        clusters={"c": Cluster("c", upgrade=Upgrade(none=True))},
+        nodes=(NodesOf("n", "c"),),
+    )
     from dataclasses import replace
 
     hosts_only = examined(replace(whole, examine=("hosts",)))
-    assert (list(hosts_only.clusters), hosts_only.nodes, hosts_only.hosts["h"].cluster) == ([], (), None)
+    assert ([one.name for one in Inventory.of(hosts_only).clusters], hosts_only.nodes) == ([], ())
+    assert hosts_only.upgrade_of(hosts_only.hosts["h"].cluster) == Upgrade(none=True)
     clusters_only = examined(replace(whole, examine=("clusters",)))
     assert (list(clusters_only.clusters), clusters_only.nodes, dict(clusters_only.hosts)) == (["c"], (), {})
     assert examined(whole) == whole

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from conformance.answers import Answer, Unreadable
-from conformance.change import Cluster, Host, Upgrade
+from conformance.change import Cluster, Host, NodesOf, Upgrade
 from conformance.documents import InvalidDocument
 from conformance.snapshot import Snapshot
 from conformance.versions import Version
@@ -248,6 +248,64 @@ def test_one_of_two_targets_that_is_missing_is_not_examined(tmp_path):
     run = selected(tmp_path, check("a", on="NODE, WORKSTATION", names="subject"), hosts={"wk": HOSTS["wk"]})
     assert list(told(run)) == ["wk"]
     assert [one.reason.partition(":")[0] for one in run.selection.not_examined] == ["no workstation is named"]
+
+
+NODES_OF = {"n1": Host("n1", "n1", cluster="one"), "ws": Host("ws", "ws", ("workstation",))}
+
+
+def left_out(run):
+    """Cluster -> why a hazard was not examined there."""
+    return {one.subject: one.reason.partition(":")[0] for one in run.selection.not_examined}
+
+
+@pytest.mark.parametrize("examine", [("hosts", "clusters"), ("hosts",)])
+def test_a_cluster_that_is_upgraded_without_a_host_of_it_is_not_examined(tmp_path, examine):
+    held = clusters(one=("1.8.0", "1.9.0"), two=("1.8.1", "1.9.0"), past=("1.9.0", "1.9.1"), stays=Upgrade(none=True))
+    world = {"clusters": held, "examine": examine}
+    run = selected(tmp_path, check("a", **RANGE), hosts=NODES_OF, **world)
+    assert told(run) == {"n1": "wanted"}
+    # One that no version of the hazard concerns needs no host, and neither does one that stays as it is.
+    assert left_out(run) == {"two": "no node of cluster two is named"}
+    run = selected(tmp_path / "role", check("b", on="LOAD_BALANCER"), hosts=NODES_OF, **world)
+    assert left_out(run) == {
+        name: f"no host with the role load-balancer of cluster {name} is named" for name in ("two", "past")
+    }
+    # A host of no cluster in particular may be of any of them.
+    anybody = {**NODES_OF, "n2": Host("n2", "n2")}
+    assert not left_out(selected(tmp_path / "any", check("c"), hosts=anybody, **world))
+    assert not left_out(selected(tmp_path / "ws", check("d", on="WORKSTATION"), hosts=NODES_OF, **world))
+
+
+def test_nodes_that_could_not_be_listed_are_missed(tmp_path):
+    held = {"clusters": clusters(one=("1.8.0", "1.9.0"), two=("1.8.1", "1.9.0")), "nodes": (NodesOf("n", "two"),)}
+    run = selected(tmp_path, check("a"), hosts=NODES_OF, **held)
+    assert left_out(run) == {"two": "the nodes of cluster two (from"}
+
+
+@pytest.mark.parametrize("role", ["bootstrap", "supervisor"])
+def test_clusters_that_are_there_to_upgrade_others_need_no_hosts(tmp_path, role):
+    held = {**clusters(one=("1.8.0", "1.9.0")), "boot": Cluster("boot", role=role)}
+    assert not left_out(selected(tmp_path, check("a"), hosts=NODES_OF, clusters=held))
+
+
+def test_hosts_go_by_the_upgrade_of_their_cluster_where_it_is_not_looked_at(tmp_path):
+    hosts = {
+        name: Host(name, name, cluster=cluster) for name, cluster in (("h1", "old"), ("h2", "new"), ("h3", "stays"))
+    }
+    run = selected(
+        tmp_path,
+        check("a", **RANGE),
+        hosts=hosts,
+        clusters=clusters(old=("1.8.0", None), new=("1.9.0", None), stays=Upgrade(none=True)),
+        upgrade=upgrade("1.8.5", "1.9.9"),
+        examine=("hosts",),
+    )
+    assert told(run) == {
+        "h1": "wanted",
+        "h2": "from 1.9.0 is not >=1.7,<1.9",
+        "h3": "this change does not upgrade the cluster",
+    }
+    assert run.inventory.clusters == []
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,10 @@ FILES = {
     "bad/twice.yaml": "profile: linux-node\nprofile: linux-node\n",
     "bad/parameter.yaml": "profile: linux-node\nparameters: {minimum-kernels: 5}\n",
     "bad/value.yaml": "profile: linux-node\nparameters: {minimum-kernel: new}\n",
+    "bad/other.yaml": "profile: anthos-bare-metal-1.9\nclusters: {a: {upgrade: {to: 1.10.0}}}\n",
+    "bad/nobody.yaml": "profile: linux-node\nhosts: {}\n",
+    "bad/nothing.yaml": "profile: linux-node\nclusters:\n",
+    "bad/both.yaml": "profile: linux-node\nexamine: [hosts, hosts]\n",
     "bare.yaml": "hosts: {n1: {connection: 'local://'}}\n",
     "profile.yaml": "profile: no-such\n",
     "waivers.yaml": "waivers: [{hazard: os-tmp-noexecs, subject: '*', reason: r, owner: o, expires: 2099-01-01T00:00:00Z}]\n",
@@ -85,10 +89,19 @@ WRONG = [
     ),
     ([*NODE, "--save-snapshot", "text/s.json"], "text is no directory"),
     ([*NODE, "--save-snapshot", "bad"], "it is a directory"),
-    ([*NODE, "--snapshot", "none.json"], "none.json: the snapshot cannot be read: No such file"),
-    ([*NODE, "--snapshot", "damaged.json"], "damaged.json: not a snapshot, or cut off"),
-    ([*NODE, "--snapshot", "other.json"], "found 'pytest-preflight/snapshot/99'"),
-    ([*NODE, "--snapshot", "empty.json"], "empty.json: the change in the snapshot is damaged"),
+    (["--profile", "linux-node", "--snapshot", "none.json"], "none.json: the snapshot cannot be read: No such file"),
+    (["--profile", "linux-node", "--snapshot", "damaged.json"], "damaged.json: not a snapshot, or cut off"),
+    (["--profile", "linux-node", "--snapshot", "other.json"], "found 'pytest-preflight/snapshot/99'"),
+    *(
+        ([*CLUSTER, "--snapshot", "empty.json", *more], f"{more[0]}: nobody is asked in a run on --snapshot")
+        for more in (
+            ["--hosts", "local://"],
+            ["--kubeconfig", "kubeconfig"],
+            ["--kube-context", "me"],
+            ["--desired", "a.yaml"],
+        )
+    ),
+    (["--profile", "linux-node", "--snapshot", "empty.json"], "empty.json: the change in the snapshot is damaged"),
     (["--profile", "linux-node", "--hosts", "nowhere://x"], "nowhere://x"),
     (["--profile", "linux-node", "--hosts", "fleet"], "'fleet' would be the name of"),
     (["--profile", "linux-node", "--hosts", "ssh://n1", "--ssh-config", "none"], "none"),
@@ -102,6 +115,30 @@ WRONG = [
         [*CLUSTER, "--kubeconfig", "kubeconfig", "--desired", "desired.yaml"],
         "--desired desired.yaml: not valid YAML in line",
     ),
+    *(
+        ([*NODE, *given], f"{given[0].partition('=')[0]}: it is empty: give a value, or leave the option out")
+        for given in (
+            *([f"--{name}="] for name in ("change", "upgrade-from", "upgrade-to", "kubeconfig", "kube-context")),
+            *([f"--{name}= "] for name in ("desired", "since", "save-snapshot", "snapshot", "waivers", "report-dir")),
+            *([f"--{name}="] for name in ("compare", "verify", "verify-key", "sign-key", "sarif", "policy-report")),
+            *([f"--{name}="] for name in ("ssh-config", "ssh-identity-file", "hosts")),
+            ["--hosts", ", ,"],
+        )
+    ),
+    (["--profile=", "--hosts", "local://"], "--profile: it is empty"),
+    (
+        ["--profile", "kubernetes", "--hosts", "local://"],
+        "--profile kubernetes: which release is upgraded to? Give --upgrade-to",
+    ),
+    (
+        ["--profile", "kubernetes-1.21", "--upgrade-to", "1.35.0", "--hosts", "local://"],
+        "--profile kubernetes-1.21: it is for upgrades to 1.21, and the change goes to 1.35.0",
+    ),
+    (["--change", "bad/other.yaml"], "it is for upgrades to 1.9, and the change goes to 1.10.0"),
+    (["--change", "bad/nobody.yaml"], "bad/nobody.yaml: hosts: it names no host"),
+    (["--change", "bad/nothing.yaml"], "bad/nothing.yaml: clusters: it names no cluster"),
+    (["--change", "bad/both.yaml"], "bad/both.yaml: examine: 'hosts' stands there twice"),
+    ([*CLUSTER, "--kubeconfig", "kubeconfig", "--desired", "/dev/null"], "/dev/null: it is no regular file"),
     (["--change", "none.yaml"], "none.yaml: cannot be read: No such file"),
     (["--change", "bad/change.yaml"], "bad/change.yaml: unknown key 'host'; did you mean 'hosts'?"),
     (["--change", "bad/version.yaml"], "bad/version.yaml: upgrade.to: 'latest' is no version"),

@@ -113,6 +113,8 @@ def test_a_warning_can_be_waived_and_another_hazard_not(load):
         ({"expires": "2026-12-24"}, "has no time zone"),
         ({"expires": "tomorrow"}, "waivers[0].expires: 'tomorrow' is not a time"),
         ({"expires": "2026-02-30T00:00:00Z"}, "is not a time"),
+        ({"expires": "9999-12-31T23:59:59-01:00"}, "waivers[0].expires: '9999-12-31T23:59:59-01:00' is beyond"),
+        ({"expires": "0001-01-01T00:00:00+14:00"}, "waivers[0].expires: '0001-01-01T00:00:00+14:00' is beyond"),
         ({"reason": ""}, "waivers[0].reason: expected text"),
         ({"owner": "  "}, "waivers[0].owner: expected text"),
         ({"ticket": []}, "waivers[0].ticket: expected text"),
@@ -179,6 +181,13 @@ def bound(tmp_path, profile, **waiver):
     path = tmp_path / "waivers.yaml"
     path.write_text(json.dumps({"waivers": [{**WAIVER, **waiver}]}))
     return load_waivers(path, KNOWN, Profile("p", "P", path, KNOWN, **profile), NOW)
+
+
+def test_the_longest_limit_that_a_profile_can_set_is_one(tmp_path):
+    limit = {"longest_waiver_days": 36_525}
+    assert bound(tmp_path, limit, expires="2099-01-01T00:00:00Z")
+    with pytest.raises(InvalidDocument, match="more than 36525 days ahead"):
+        bound(tmp_path, limit, expires="9999-12-31T23:59:59Z")
 
 
 def test_what_the_profile_lets_nobody_waive_is_a_usage_error(tmp_path):

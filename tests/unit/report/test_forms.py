@@ -326,6 +326,29 @@ def test_the_title_names_verdict_and_change():
     assert html.report_title(examination(title="CHG-4711")) == "NO-GO: CHG-4711"
 
 
+OLD = "old evidence: gathered at 2026-11-21T02:13:04+00:00 and no longer fresh since 2026-11-21T02:13:09+00:00"
+
+
+@pytest.mark.parametrize(
+    ("fresh_until", "said"),
+    [
+        ("2026-11-21T02:13:09+00:00", True),
+        ("2026-11-21T02:13:09.500+00:00", False),
+        ("2026-11-22T02:13:04+00:00", False),
+        ("", False),
+        ("soon", False),
+        ("2026-11-20", False),  # without a zone it cannot be compared
+    ],
+)
+def test_evidence_that_is_no_longer_fresh_is_said_and_decides_nothing(fresh_until, said):
+    one = examination(fresh_until=fresh_until)
+    assert (f"! {OLD}" in " ".join(told(one, width=200).split())) == said
+    assert (OLD.replace(":", "") in to_markdown(one).replace("`", "").replace(":", "")) == said
+    assert ("old evidence" in told(one) + to_markdown(one)) == said
+    assert one.verdict is Verdict.NO_GO
+    assert "old evidence" not in "".join(json_lines(one))
+
+
 def test_clusters_that_differ_are_told_one_by_one():
     one = examination(upgrades={"": ("", "1.9.0"), "a": ("1.8.3", "1.9.0"), "b": ("", "1.9.0")})
     assert "a 1.8.3 -> 1.9.0, b unknown version -> 1.9.0" in told(one)

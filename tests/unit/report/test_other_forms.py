@@ -71,6 +71,22 @@ def test_sarif_points_at_the_files_of_the_subject():
     assert "physicalLocation" not in sarif(replace(go(), findings=found))["results"][0]["locations"][0]
 
 
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("clusters/prod.yaml", "clusters/prod.yaml"),
+        ("up grade #1.yaml", "up%20grade%20%231.yaml"),
+        ("a:b?c%d.yaml", "a%3Ab%3Fc%25d.yaml"),
+        ("変更.yaml", "%E5%A4%89%E6%9B%B4.yaml"),
+        ("\udce9.yaml", "%E9.yaml"),
+    ],
+)
+def test_sarif_names_a_file_by_a_uri(path, uri):
+    found = (finding(outcome=Outcome.HAZARD, subject="prod", message="m"),)
+    (result,) = sarif(replace(go(), findings=found), {"": [path]})["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
 def test_policy_report_counts_everything_and_tells_what_matters():
     one = examination()
     report = json.loads(to_policy_report(one))
