@@ -194,6 +194,8 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     Where two hold the same read of the same subject, an answer wins over a problem, and the later snapshot over the
     earlier one otherwise. The earliest start is kept, since evidence is as old as its oldest part. The notes on a subject
     are joined, the later ones winning - but for one from which an answer was taken without verifying who gave it.
+
+    :raises InvalidSnapshot: two of them call different machines or clusters by the same name.
     """
     ordered = sorted(snapshots, key=lambda one: one.finished)
     if len(ordered) == 1:
@@ -203,6 +205,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
     #: subject -> read -> the snapshot from which it was taken
     taken: dict[str, dict[str, Snapshot]] = {}
     for one in ordered:
+        _check_same(change, merged.notes, one)
         for subject, reads in one.answers.items():
             held = merged.answers.setdefault(subject, {})
             for key, answer in reads.items():
@@ -222,6 +225,49 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
             if unsure := _unverified(one.notes.get(subject, {})):
                 merged.notes.setdefault(subject, {}).update(unsure)
     return merged
+
+
+def _check_same(change: Mapping[str, Any], notes: Mapping[str, Any], other: Snapshot) -> None:
+    """Refuse what would be a mixture of two: this machine of here and there, a context that is called so everywhere.
+
+    :raises InvalidSnapshot: a name stands for something else in the other snapshot.
+    """
+    for kind, name, first, second in _named_alike(change, other.change):
+        if kind == "cluster":
+            pairs = [(first.get(key), second.get(key)) for key in ("server", "authority")]
+        else:
+            pairs = [
+                (_place(first.get("connection")), _place(second.get("connection"))),
+                (_machine(notes.get(name)), _machine(other.notes.get(name))),
+            ]
+        for mine, its in pairs:
+            if mine and its and mine != its:
+                msg = (
+                    f"--snapshot: {name} is a {kind} in two of the snapshots, {mine} in one and {its} in another: give each a "
+                    "name of its own in the change files for which they are read, or judge them one by one"
+                )
+                raise InvalidSnapshot(msg)
+
+
+def _named_alike(
+    first: Mapping[str, Any], second: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
+    for kind in ("host", "cluster"):
+        held, others = (one.get(f"{kind}s") for one in (first, second))
+        if isinstance(held, Mapping) and isinstance(others, Mapping):
+            for name in held.keys() & others.keys():
+                if isinstance(held[name], Mapping) and isinstance(others[name], Mapping):
+                    yield kind, name, held[name], others[name]
+
+
+def _machine(told: object) -> object:
+    return told.get("machine") if isinstance(told, Mapping) else None
+
+
+def _place(connection: object) -> str:
+    """Where a connection leads, by whomever: a host may be read again as another user."""
+    scheme, mark, rest = str(connection or "").partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
 
 
 def _unverified(told: Mapping[str, Any]) -> dict[str, Any]:

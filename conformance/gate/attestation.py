@@ -218,6 +218,9 @@ def _checked(key: Any, option: str, path: Path) -> Any:
 def _read(path: Path, option: str) -> bytes:
     try:
         return path.expanduser().read_bytes()
+    except RuntimeError:
+        msg = f"{option} {path}: whose home directory that is cannot be told"
+        raise InvalidKey(msg) from None
     except OSError as error:
         msg = f"{option} {path}: cannot be read: {error.strerror or error}"
         raise InvalidKey(msg) from None

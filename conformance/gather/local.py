@@ -7,6 +7,7 @@ import contextlib
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -56,6 +57,8 @@ def gather(job: HostJob, lifeline: Lifeline, *, sudo: bool) -> Gathered:
     gathered = Gathered(notes={"connection": job.connection})
     started = time.monotonic()
     local = job.connection.partition("://")[0] == "local"
+    if local:
+        gathered.notes["machine"] = socket.gethostname()  # every machine is called local:// by its own runs
     run = _here if local else _through_testinfra(job.connection)
 
     def read(rounds: Rounds) -> None:

@@ -202,6 +202,36 @@ def test_an_answer_wins_over_a_problem_and_the_later_one_otherwise(earlier, late
         assert (answer.value["n"] if answer.value else answer.problem.message) == kept
 
 
+def of(kind, connection=None, machine=None, **told):
+    record = {"connection": connection} if kind == "hosts" else told
+    return {"change": {kind: {"x": record}}, "notes": {"x": {"machine": machine} if machine else {}}}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (of("hosts", "local://", "wk-1"), of("hosts", "local://", "wk-2"), "x is a host in two of the snapshots, wk-1"),
+        (of("hosts", "ssh://ops@10.0.0.1"), of("hosts", "ssh://10.0.0.2"), "ssh://10.0.0.1 in one and ssh://10.0.0.2"),
+        (of("clusters", server="https://a:6443"), of("clusters", server="https://b:6443"), "x is a cluster in two"),
+        (of("clusters", server="s", authority="1"), of("clusters", server="s", authority="2"), "x is a cluster in two"),
+        (of("hosts", "local://", "wk-1"), of("hosts", "local://", "wk-1"), None),
+        (of("hosts", "local://", "wk-1"), of("hosts", "local://"), None),
+        (of("hosts", "ssh://ops@10.0.0.1"), of("hosts", "ssh://root@10.0.0.1"), None),
+        (of("clusters", server="https://a:6443"), of("clusters", server=""), None),
+        (of("clusters", server="s", authority="1"), of("clusters", server="s", authority="1"), None),
+    ],
+)
+def test_two_of_one_name_are_never_mixed(first, second, said):
+    pair = [taken("2026-01-01", x={"r": 1}, **first), taken("2026-01-02", x={"r": 2}, **second)]
+    for order in (1, -1):
+        if said is None:
+            assert merge(pair[::order]).answers["x"]["r"].value == {"n": 2}
+        else:
+            with pytest.raises(InvalidSnapshot) as caught:
+                merge(pair[::order])
+            assert said in str(caught.value)
+
+
 def test_evidence_is_as_old_as_its_oldest_part():
     merged = merge(
         [

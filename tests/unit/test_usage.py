@@ -139,6 +139,7 @@ WRONG = [
     (["--change", "bad/nothing.yaml"], "bad/nothing.yaml: clusters: it names no cluster"),
     (["--change", "bad/both.yaml"], "bad/both.yaml: examine: 'hosts' stands there twice"),
     ([*CLUSTER, "--kubeconfig", "kubeconfig", "--desired", "/dev/null"], "/dev/null: it is no regular file"),
+    ([*NODE, "--sign-key", "~no-such-user/k"], "--sign-key ~no-such-user/k: whose home directory that is"),
     (["--change", "none.yaml"], "none.yaml: cannot be read: No such file"),
     (["--change", "bad/change.yaml"], "bad/change.yaml: unknown key 'host'; did you mean 'hosts'?"),
     (["--change", "bad/version.yaml"], "bad/version.yaml: upgrade.to: 'latest' is no version"),

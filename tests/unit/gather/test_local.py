@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ def test_local() -> None:
     got = gather_hosts([HostJob("here", "local://", READS)], SshSettings(), lambda *one: told.append(one))["here"]
     assert values(READS, got.answers) == ["one\n", None, "three\n"]
     assert told == [("here", None)]
-    assert got.notes == {"connection": "local://", "rounds": 1}
+    assert got.notes == {"connection": "local://", "machine": socket.gethostname(), "rounds": 1}
 
 
 def test_no_host() -> None:
