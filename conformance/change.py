@@ -154,12 +154,12 @@ def load_change(path: Path) -> Change:
     both = sorted(hosts.keys() & clusters.keys())
     if both:
         top["hosts"].fail(f"{both[0]!r} names a host and a cluster; a subject's name must be unique")
-    for key, what in (("hosts", "host"), ("clusters", "cluster")):
-        if key in top and not top[key].value:
-            top[key].fail(f"it names no {what}: name some, or leave the key out")
     examine = tuple(one.one_of(("hosts", "clusters")) for one in top["examine"].each()) or ("hosts", "clusters")
     if len(set(examine)) < len(examine):
         top["examine"].fail(f"{examine[0]!r} stands there twice; expected hosts, clusters or both")
+    for key, what in (("hosts", "host"), ("clusters", "cluster")):
+        if key in top and not top[key].value and key in examine:
+            top[key].fail(f"it names no {what}: name some, or leave the key out")
     parameters = {name: scalar(entry) for name, entry in top["parameters"].items()}
     return Change(
         profile=top["profile"].text() if "profile" in top else None,

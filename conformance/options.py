@@ -171,8 +171,10 @@ def _make_run(config: pytest.Config) -> Any:
         check_place(Path(option("--save-snapshot")))
     # A worker of pytest-xdist runs on what the controller has read, and on the change as it settled it.
     handed = getattr(config, "workerinput", {}).get("preflight_snapshot")
+    # testinfra's own --hosts may stand in somebody's settings; beside a snapshot it means something where it was typed.
+    typed = any(str(one).partition("=")[0] == "--hosts" for one in config.invocation_params.args)
     for key, asks in _LIVE.items():
-        if option("--snapshot") and not handed and option(key, None):
+        if option("--snapshot") and not handed and option(key, None) and (key != "hosts" or typed):
             msg = f"{asks}: nobody is asked in a run on --snapshot, which says itself what was read; leave one of the two out"
             raise InvalidDocument(msg)
     kept = [Path(one) for one in ([handed] if handed else option("--snapshot") or [])]
@@ -206,7 +208,9 @@ def _make_run(config: pytest.Config) -> Any:
         run.change = with_desired(run.change, option("--desired"))
         if option("--since"):
             run.change = _since(run.change, profile, option("--since"))
-    run.take(library.settled(profile, targets_of(run.change), needed=not option("--list-hazards")))
+    run.take(
+        library.settled(profile, targets_of(run.change), needed=not (option("--list-hazards") or option("--plan")))
+    )
     run.check_parameters()
     if not kept:
         stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only", "--verify"))

@@ -41,12 +41,18 @@ def check_places(option: Any) -> None:
                 raise InvalidDocument(msg)
 
 
+def _is_device(path: Path) -> bool:
+    """Whether a name is one of the machine's own, as /dev/stdout, which is a link to whatever standard output is."""
+    link = os.readlink(path) if path.is_symlink() else ""
+    return link.startswith("/proc/") or os.path.realpath(path.parent) == "/dev"
+
+
 def _try(what: str, directory: Path, files: list[Path]) -> None:
     """Have a directory made where the files are to lie, and see that nothing else lies where one of them would."""
     try:
         for path in files:
-            if path.exists() and not path.is_file():
-                # Not only would it fail: a report that replaces /dev/null would harm everybody else.
+            if (path.exists() and not path.is_file()) or _is_device(path):
+                # Not only would it fail: a report that replaces /dev/null or /dev/stdout would harm everybody else.
                 msg = f"{path} is {'a directory' if path.is_dir() else 'no ordinary file'}"
                 raise ValueError(msg)
         above = next(one for one in (directory.absolute(), *directory.absolute().parents) if os.path.lexists(one))

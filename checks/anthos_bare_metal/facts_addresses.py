@@ -121,9 +121,12 @@ def _twice(cluster: AbmCluster, pools: list[Pool], again: list[_Again], *, writt
     """
     names = {f"NodePool {one['metadata']['name']}" for one in pools}
     made: dict[str, str] = {}
-    for section, usual in ((_PLANE, f"NodePool {cluster.name}"), (_BALANCER, f"NodePool {cluster.name}-lb")):
+    for section, end in ((_PLANE, ""), (_BALANCER, "-lb")):
         met = Counter(one.other for one in again if one.first == section and one.other in names - made.keys())
-        if usual in names:
+        usual = next(
+            (one for name in (cluster.name, cluster.namespace) if (one := f"NodePool {name}{end}") in names), None
+        )
+        if usual:
             made[usual] = section
         elif met and not written:
             made[met.most_common(1)[0][0]] = section

@@ -49,18 +49,20 @@ def check_etcd_members_are_healthy(etcd_seen: Members, operator_seen: Members) -
     lines: list[str] = []
     unknown = ""
     raised: list[EtcdCluster] = []
+    more: list[str] = []
     for etcd in etcd_seen.values():
         try:
             told, lines, others = _unhealthy(etcd)
-            # Where nothing but the alarm is wrong, no member is to be mended, let alone replaced.
-            raised += [etcd] if etcd.alarms and not others else []
+            raised += [etcd] if etcd.alarms else []
+            more = ["# Then look again at the members: none is replaced while an alarm is raised."] if others else []
         except Unreadable as failure:
             unknown = failure.reason
     for operator in operator_seen.values():
         said, shown = _complaints(operator, "; ".join(told))
         told, lines = [*told, *said], [*lines, *shown]
     if told:
-        way = [line for etcd in raised for line in disarmed(etcd)]
+        # Where an alarm is raised, no member is to be replaced for it.
+        way = [line for etcd in raised for line in (*disarmed(etcd), *more)]
         raise found("; ".join(told), evidence=lines, remedy="\n".join(way) if way else None)
     if unknown:
         raise Unreadable(unknown)
@@ -79,7 +81,7 @@ def _unhealthy(etcd: EtcdCluster) -> tuple[list[str], list[str], bool]:
     told, lines = [], []
     if etcd.alarms:
         told = [f"alarm {', '.join(etcd.alarms)} is raised: etcd takes no more writes, though its members commit"]
-        lines = [f"{one.url}: {one.health_error.strip()}" for one in failing if one.commits]
+        lines = _alarm_lines(etcd)
     healthy, untried = etcd.committing_voters if etcd.alarms else etcd.healthy_voters, []
     count = len(told)
     for member in etcd.members:
@@ -102,6 +104,12 @@ def _unhealthy(etcd: EtcdCluster) -> tuple[list[str], list[str], bool]:
     if untried and not told:
         raise Unreadable(f"whether it commits was asked of no endpoint of {', '.join(untried)}")
     return told, lines, len(told) > count
+
+
+def _alarm_lines(etcd: EtcdCluster) -> list[str]:
+    """What each endpoint says of alarms, by its health and by its status."""
+    told = [(one.url, text.strip()) for one in etcd.endpoints for text in (one.health_error, *one.errors) if text]
+    return [f"{url}: {text}" for url, text in told if "alarm" in text.lower()]
 
 
 def _ill(endpoint: EtcdEndpoint) -> str:
@@ -166,8 +174,15 @@ def check_members_and_nodes_agree(openshift_etcd: EtcdCluster, control_plane_nod
     raise found(
         "; ".join(told),
         evidence=list(dict.fromkeys(lines)),
-        remedy="\n".join(_removals(openshift_etcd, gone)) if gone else None,
+        remedy="\n".join(_way_out(openshift_etcd, gone)) if gone else None,
     )
+
+
+def _way_out(etcd: EtcdCluster, gone: list[EtcdMember]) -> list[str]:
+    if not etcd.alarms:
+        return _removals(etcd, gone)
+    names = ", ".join(" ".join(str(one).split()) for one in gone)
+    return [*disarmed(etcd), f"# Then look again at {names}: nobody is removed while an alarm is raised."]
 
 
 def _removals(etcd: EtcdCluster, gone: list[EtcdMember]) -> list[str]:
@@ -225,10 +240,7 @@ def check_a_member_can_be_removed(openshift_etcd: EtcdCluster) -> None:
         raise found(
             f"alarm {', '.join(etcd.alarms)} is raised, and {len(healthy)} of {len(voters)} voting members commit: mend and "
             f"disarm it first, and remove nobody before{f'; then look again at {names}' if bad else ''}",
-            evidence=[
-                *(f"{one.url}: {one.health_error.strip()}" for one in etcd.endpoints if one.health_error),
-                *shown,
-            ],
+            evidence=[*_alarm_lines(etcd), *shown],
             remedy="\n".join(disarmed(etcd)),
         )
     if untried:

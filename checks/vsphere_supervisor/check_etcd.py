@@ -94,18 +94,18 @@ def _way(etcd: EtcdCluster, stale: list[EtcdMember]) -> str:
             "# 2. Mend what kept the node from joining in time (vks-control-plane-overloaded, vks-control-plane-network-slow).",
         ]
         return "\n".join([*lines, _NEVER])
-    steps = [(f"{etcdctl} snapshot save /var/lib/etcd/before-removal.db", "")]
-    # A name is text from the cluster: it must not end the comment.
-    steps += [
-        (f"{etcdctl} member remove {one.hex_id}", f"   # {' '.join(one.name.split()) or 'never started'}")
-        for one in stale
+    save = f"{etcdctl} snapshot save /var/lib/etcd/before-removal.db"
+    # Whether it is still there, and still not wanted, is only known after the wait: nothing to be pasted at once. A name
+    # is text from the cluster: it must not end the comment.
+    steps = [
+        f"{etcdctl} member remove {one.hex_id}   # {' '.join(one.name.split()) or 'never started'}" for one in stale
     ]
-    last = len(steps) - 1
     return "\n".join(
         [
             *lines,
-            "# 2. Remove what is still there then, and whose node is gone for good, after a snapshot:",
-            *(f"{step}{' &&' if number < last else ''}{note}" for number, (step, note) in enumerate(steps)),
+            "# 2. Take a snapshot; then remove, one after the other, what is still there and whose node is gone for good:",
+            save,
+            *(f"# {step}" for step in steps),
             _NEVER,
         ]
     )

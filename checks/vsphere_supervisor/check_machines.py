@@ -164,13 +164,14 @@ def check_no_existing_machine_is_deleted(vks_held: Held, vks_roles: Mapping[str,
     if not deleting:
         return
     staying = [one for one in held.machines if not one.deleted]
-    without = [one for one in staying if joined(one) is False]
-    holding = [one for one in staying if joined(one)]
+    without = [one for one in staying if joined(one, vks_roles) is False]
+    holding = [one for one in staying if joined(one, vks_roles)]
     was = {one.name: existed(one, held, vks_roles) for one in deleting}
     # Where nobody else holds the data, whoever may hold it counts.
     existing = [one for one in deleting if was[one.name] or (was[one.name] is None and not holding)]
     doubtful = [one.name for one in deleting if was[one.name] is None and holding]
-    if existing and (without or not (holding or _unsaid(staying))):
+    unsaid = [one.name for one in staying if joined(one, vks_roles) is None]
+    if existing and (without or not (holding or unsaid)):
         names = ", ".join(one.name for one in existing)
         new = ", ".join(one.name for one in without)
         others = ", ".join(one.name for one in holding)
@@ -185,10 +186,10 @@ def check_no_existing_machine_is_deleted(vks_held: Held, vks_roles: Mapping[str,
             ],
             remedy=_hold(held, existing),
         )
-    if (existing or doubtful) and _unsaid(staying):
+    if (existing or doubtful) and unsaid:
         raise Unreadable(
             f"{', '.join([*(one.name for one in existing), *doubtful])} is being deleted, and whether "
-            f"{', '.join(_unsaid(staying))} has joined etcd is not said (no condition EtcdMemberHealthy): see "
+            f"{', '.join(unsaid)} has joined etcd is not said (EtcdMemberHealthy is Unknown, or not there): see "
             "`etcdctl member list` before it goes"
         )
     if doubtful and without and len(holding) < held.control_plane.wanted:
@@ -201,10 +202,6 @@ def check_no_existing_machine_is_deleted(vks_held: Held, vks_roles: Mapping[str,
     if doubtful and without:
         told = f"and {', '.join(one.name for one in holding)} have joined etcd, as many as there are to be"
     raise clear(f"{', '.join(one.name for one in deleting)} is being deleted, {told}")
-
-
-def _unsaid(machines: list[Machine]) -> list[str]:
-    return [one.name for one in machines if joined(one) is None]
 
 
 def _etcd_of(machine: Machine) -> str:

@@ -97,12 +97,18 @@ def vks_held(
     return Held(capi_cluster, capi_control_plane, tuple(sorted(own, key=lambda one: (one.created, one.name))), workers)
 
 
-def joined(machine: Machine) -> bool | None:
-    """Whether the Supervisor sees a member of etcd answer on a machine; None where it does not say."""
+def joined(machine: Machine, roles: Mapping[str, bool]) -> bool | None:
+    """Whether a machine has a member of etcd; None where nobody says.
+
+    By what the Supervisor sees of it. Where it could not look (Unknown, for a moment of any upgrade), a node without the
+    role of the control plane has not joined: kubeadm gives it the role after its member of etcd.
+    """
     if machine.node is None:
         return False
     said = machine.condition(*_ETCD_HEALTHY)
-    return None if said is None else said.is_true
+    if said is None or said.status == "Unknown":
+        return False if roles.get(machine.node) is False else None
+    return said.is_true
 
 
 @cluster_fact(every(nodes, any=True))
@@ -121,7 +127,7 @@ def existed(machine: Machine, held: Held, roles: Mapping[str, bool]) -> bool | N
         return False
     if machine.node in roles:
         return roles[machine.node]
-    if joined(machine):
+    if joined(machine, roles):
         return True
     # The controller makes no other one before all that are there, and are not being deleted, have joined.
     later = [

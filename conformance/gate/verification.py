@@ -199,6 +199,8 @@ def _other_files(named: Change, record: Mapping[str, Any]) -> Iterator[str]:
     """The files that describe the change must be the ones that it was made from, and no others."""
     now = {**named.inputs, **digest_of_waivers(named)}
     then: Mapping[str, str] = record["inputs"]
+    if named.file is None and sorted(now.values()) == sorted(then.values()):
+        return  # without a change file, what files are called depends on where pytest was started
     for name in sorted({*now, *then}):
         if name not in then:
             yield f"{name} is no part of what it examined"

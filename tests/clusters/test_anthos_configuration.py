@@ -50,7 +50,7 @@ class Place:
         """A run that upgrades the user cluster."""
         kubeconfig = self.plane.kubeconfig(context="prod-admin", path=self.directory / "admin.kubeconfig")
         change = {
-            "profile": "anthos-bare-metal-1.9",
+            "profile": f"anthos-bare-metal-{target.rpartition('.')[0]}",
             "clusters": {
                 "prod-admin": {"kubeconfig": str(kubeconfig), "role": "admin", "upgrade": "none"},
                 "store": {"admin": "prod-admin", "role": "user", "upgrade": {"to": target}},

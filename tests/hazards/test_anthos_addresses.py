@@ -314,6 +314,13 @@ def test_a_node_in_two_pools(hazard, world, twice):
             id="a load balancer on the control plane",
         ),
         pytest.param(
+            {
+                "prod": {"balancers": ["10.200.1.2"]},
+                "pools": [node_pool(f"cluster-prod{end}", "prod", "10.200.1.2") for end in ("", "-lb")],
+            },
+            id="pools called after the namespace",
+        ),
+        pytest.param(
             {"prod": {"nodes": ["2001:db8::2"]}, "pools": [node_pool("prod", "prod", "2001:DB8:0::2")]}, id="IPv6"
         ),
         pytest.param({"pools": [PLANE, node_pool("np1", "prod", "10.200.1.5", "10.200.1.5")]}, id="twice in one pool"),

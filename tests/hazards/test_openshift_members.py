@@ -80,7 +80,14 @@ def test_an_alarm_is_told_once_and_of_no_member(hazard):
 def test_a_member_is_down_beside_an_alarm(hazard):
     finding = on(hazard, programs=etcdctl(down=[BAD], error="Active Alarm(s): NOSPACE "))
     assert PEER not in finding.message
+    assert "etcdctl alarm disarm" in finding.remedy
+    assert finding.remedy.endswith("none is replaced while an alarm is raised.")
     return finding
+
+
+@proves(ILL, kind=PRESENT, says=["alarm NOSPACE is raised"], line="alarm:NOSPACE", remedy="etcdctl alarm disarm")
+def test_the_status_alone_tells_the_alarm(hazard):
+    return on(hazard, programs=etcdctl(alarm="NOSPACE"))
 
 
 @proves(ILL, kind=PRESENT, says=["commits, and is not healthy (Unable to fetch the alarm list)"])
@@ -207,6 +214,14 @@ GONE = [*map(node, (PEER, THIRD)), node("worker-1", role="worker")]
 def test_the_node_is_gone(hazard, down):
     finding = on(hazard, nodes=GONE, programs=etcdctl(down=down))
     assert PEER not in finding.message
+    return finding
+
+
+@proves(NODELESS, kind=PRESENT, says=["has no control-plane node"], remedy="Then look again at")
+@pytest.mark.parametrize("alarm", ["NOSPACE", "CORRUPT"])
+def test_the_node_is_gone_and_an_alarm_is_raised(hazard, alarm):
+    finding = on(hazard, nodes=GONE, programs=etcdctl(error=f"Active Alarm(s): {alarm} "))
+    assert "member remove" not in finding.remedy
     return finding
 
 

@@ -131,6 +131,14 @@ def test_nobody_is_removed_while_an_alarm_is_raised(hazard, down, told):
     return finding
 
 
+@proves(UNSAFE, kind=PRESENT, says=["alarm NOSPACE is raised"], line="alarm:NOSPACE", remedy="etcdctl alarm disarm")
+@pytest.mark.parametrize("down", [(), (BAD,)], ids=["nobody is down", "one is down"])
+def test_the_status_alone_tells_the_alarm(hazard, down):
+    finding = on(hazard, programs=etcdctl(down=[*down], alarm="NOSPACE"))
+    assert "member remove" not in f"{finding.message} {finding.remedy}"
+    return finding
+
+
 @proves(UNSAFE, kind=PRESENT, says=["alarm CORRUPT is raised"], remedy="Do not disarm it")
 def test_a_corrupt_member_is_not_disarmed(hazard):
     finding = on(hazard, programs=etcdctl(error="Active Alarm(s): CORRUPT "))

@@ -290,6 +290,29 @@ def test_one_of_three_is_deleted_while_the_new_one_has_not_joined(hazard, beta, 
     return found(hazard, supervisor(going("cp-1", beta), *others, new), nodes, **more)
 
 
+def unseen(name, beta="v1beta1", **more):
+    """A machine on which the controller could not look at etcd, as for a moment of any upgrade."""
+    said = condition("EtcdMemberHealthy", "Unknown", "EtcdMemberInspectionFailed", "Failed to connect to the etcd pod")
+    held = {"new": [said]} if beta == "v1beta2" else {"old": [said]}
+    return machine(name, joined=None, beta=beta, **held, **more)
+
+
+@proves(DELETED, kind=UNREADABLE, says=["whether cp-2 has joined etcd is not said (EtcdMemberHealthy is Unknown"])
+@pytest.mark.parametrize("beta", ["v1beta1", "v1beta2"])
+@pytest.mark.parametrize("nodes", [MINE, ()], ids=["with its role", "nobody could look"])
+def test_the_controller_could_not_look_at_another(hazard, beta, nodes):
+    new = machine(NEW, made=BEFORE, beta=beta)
+    others = [unseen("cp-2", beta), machine("cp-3", beta=beta)]
+    return found(hazard, supervisor(going("cp-1", beta), *others, new), nodes)
+
+
+@proves(DELETED, kind=PRESENT, says=["do not delete cp-1", f"{NEW} has not joined etcd"])
+def test_the_controller_could_not_look_at_the_new_one_whose_node_has_no_role(hazard):
+    new = unseen(NEW, made=BEFORE)
+    world = supervisor(going("cp-1"), machine("cp-2"), machine("cp-3"), new)
+    return found(hazard, world, [*MINE, node(NEW, None)])
+
+
 @proves(DELETED, kind=PRESENT, says=["do not delete cp-1, cp-2: they hold", "nothing would be left of the database"])
 def test_all_that_hold_it_are_deleted(hazard):
     new = machine(NEW, joined=False)

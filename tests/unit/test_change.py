@@ -228,6 +228,11 @@ def test_desired_configuration_of_nobody_in_particular(read):
         with_desired(Change(), ["a.yaml"])
 
 
+def test_a_side_that_is_not_examined_may_be_empty(read):
+    change = read("profile: p\nhosts: {}\nclusters: {c: {kubeconfig: k}}\nexamine: [clusters]\n")
+    assert (list(change.hosts), list(change.clusters)) == ([], ["c"])
+
+
 def test_where_nobody_is_named_it_is_this_machine():
     assert list(with_default_subject(Change(), cluster=False).hosts) == ["local://"]
     for change in (

@@ -22,6 +22,8 @@ def place(tmp_path):
     (tmp_path / "signed" / "preflight.dsse.json").mkdir(parents=True)
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone" / "away")
     os.mkfifo(tmp_path / "pipe")
+    # As /dev/stdout is one; which kind of file it leads to depends on who started us.
+    (tmp_path / "out").symlink_to("/proc/self/exe")
     return tmp_path
 
 
@@ -47,6 +49,8 @@ def place(tmp_path):
                 ("file/s.json", "Not a directory"),
                 ("pipe", "{} is no ordinary file"),
                 ("/dev/null", "{} is no ordinary file"),
+                ("/dev/stdout", "{} is no ordinary file"),
+                ("out", "{} is no ordinary file"),
             )
         ),
         ("htmlpath", "blocked", "--html {}: nothing can be written there: {} is a directory"),

@@ -38,6 +38,21 @@ def test_a_base_is_the_profile_of_its_target_live_in_workers_and_on_a_snapshot(
     assert verdict("--snapshot=kept.json", where="kept") == expected
 
 
+def test_hosts_in_somebody_s_settings_do_not_disturb_a_run_on_a_snapshot(tmp_path: Path) -> None:
+    profile = "--profile=linux-node"
+    assert preflight(profile, "--save-snapshot=kept.json", cwd=tmp_path).code in (0, 1)
+    settings = {"PYTEST_ADDOPTS": "--hosts=ssh://nowhere.invalid"}
+    kept = preflight(profile, "--snapshot=kept.json", cwd=tmp_path, env=settings, reports="kept")
+    assert [one["name"] for one in kept.report["subjects"]] == ["local://"], kept
+
+
+def test_the_plan_of_a_base_needs_no_target(tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    result = preflight("--profile=kubernetes", "--kubeconfig=kubeconfig", "--plan=rbac", cwd=tmp_path)
+    assert result.code == 0, result
+    assert "kind: ClusterRole" in result.out
+
+
 def test_the_cluster_of_the_usual_place_gets_the_desired_configuration(tmp_path: Path) -> None:
     (tmp_path / "kubeconfig").write_text(KUBECONFIG)
     (tmp_path / "desired.yaml").write_text(

@@ -5,6 +5,7 @@ What etcdctl prints is parsed in `conformance.facts.values.etcdctl`, metrics in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
@@ -25,6 +26,8 @@ __all__ = [
 _NO_LEADER: Final = "no leader"
 #: Said by etcdctl of an endpoint through which a read was committed, though etcd has raised an alarm.
 _ALARMS: Final = "Active Alarm(s):"
+#: As the status of an endpoint tells an alarm.
+_ALARM: Final = re.compile(r"alarm:\s*(\w+)")
 _BUT_COMMITTED: Final = (_ALARMS, "Unable to fetch the alarm list")
 
 
@@ -231,10 +234,14 @@ class EtcdCluster:
 
     @property
     def alarms(self) -> tuple[str, ...]:
-        """The alarms that are raised, such as NOSPACE: while one is, all endpoints count as unhealthy."""
+        """The alarms that are raised, such as NOSPACE: while one is, all endpoints count as unhealthy.
+
+        The first releases of etcd 3.4 look at none for the health of an endpoint; its status tells them all the same.
+        """
         told = [
             one.health_error.removeprefix(_ALARMS) for one in self.endpoints if one.health_error.startswith(_ALARMS)
         ]
+        told += [word for one in self.endpoints for error in one.errors for word in _ALARM.findall(error)]
         return tuple(dict.fromkeys(sorted(word for words in told for word in words.split())))
 
     @property

@@ -131,18 +131,21 @@ def _sections(path: str, text: str) -> dict[str, _Section]:
     sections: dict[str, _Section] = {}
     section: _Section | None = None
     value: list[tuple[str, str, int]] | None = None
+    away = False
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith(("#", ";")):
+            # What stands under a header that is commented out is of that repository, and of none that there is.
+            away = away or bool(_SECTION.fullmatch(stripped.lstrip("#; \t")))
             commented = _COMMENTED.match(stripped)
-            if commented and section:
+            if commented and section and not away:
                 url = commented["value"].strip("\"'")
                 section.commented.append(RepositoryUrl(commented["key"].lower(), url, line, number))
             continue
         header, option = _SECTION.fullmatch(stripped), _OPTION.fullmatch(stripped)
         if header:
             section = sections.setdefault(header["name"], _Section(header["name"], path, number))
-            value = None
+            value, away = None, False
         elif line[0] in " \t":
             if value is None:
                 raise _invalid(path, number, "an option that this line continues")

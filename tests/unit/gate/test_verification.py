@@ -283,6 +283,18 @@ class TestElsewhere:
         (place / "upgrade.yaml").write_text(CHANGE.replace("waivers: waivers.yaml\n", ""))
         assert "waivers.yaml was part of what it examined, and is no part of this change" in asked(place).refused
 
+    def test_waivers_without_a_change_are_told_by_what_they_hold(self, place: Path) -> None:
+        """What a file is called depends on the directory, where no change file says to what paths are relative."""
+        (place / "below").mkdir()
+        made = preflight("--profile=linux-node", "--waivers=waivers.yaml", cwd=place, reports="plain")
+        assert made.report["inputs"], made
+        asked_for = ("--profile=linux-node", f"--verify={place / 'plain' / 'preflight.json'}")
+        there = preflight(*asked_for, f"--waivers={place / 'waivers.yaml'}", cwd=place / "below")
+        assert (there.code, "examined" in there.out) == (made.code, False), there
+        (place / "below" / "waivers.yaml").write_text("# others\nwaivers: []\n")
+        other = preflight(*asked_for, "--waivers=waivers.yaml", cwd=place / "below")
+        assert (other.code, "waivers.yaml has changed since" in other.out) == (10, True), other
+
     def test_without_the_change_that_it_was_made_for(self, place: Path) -> None:
         library = Library()
         run = Run(library.find("linux-node"), library, Change())

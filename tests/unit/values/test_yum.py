@@ -142,6 +142,12 @@ def test_any_text_is_a_file_or_is_refused(text):
     assert all(source.url for repo in found for source in repo.sources)
 
 
+def test_a_repository_that_is_commented_out_as_a_whole_belongs_to_nobody():
+    text = "[b]\n#baseurl=http://b/\n\n#[c]\n#name=c\n#baseurl=http://c/\n[d]\n# baseurl=http://d/\n"
+    held = Repositories.parse({"/x.repo": text})
+    assert [[one.url for one in found.commented] for found in held] == [["http://b/"], ["http://d/"]]
+
+
 def test_what_stands_in_comments_is_kept_apart():
     text = "#baseurl=http://a/\n[b]\n# baseurl : 'http://b/'\n;mirrorlist=http://c/\n# The mirrorlist is chosen.\nbaseurl=http://d/\n"
     (found,) = Repositories.parse({"/x.repo": text})
