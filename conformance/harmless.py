@@ -37,7 +37,8 @@ def make_harmless(report: pytest.TestReport) -> pytest.TestReport:
 def _safe(value: Any) -> Any:
     """Text, or what pytest makes of a failure: an object that holds texts, and others of its kind."""
     if isinstance(value, str):
-        return terminal(value, newlines=True)
+        # Most texts are a path or a reason, and there are tens of thousands.
+        return value if value.isprintable() else terminal(value, newlines=True)
     if isinstance(value, list | tuple):
         return type(value)(_safe(one) for one in value)
     if hasattr(value, "toterminal"):
