@@ -109,6 +109,11 @@ class Change:
     #: The file that it was read from; None when it comes from the command line alone.
     file: Path | None = None
 
+    @property
+    def looked_at(self) -> Mapping[str, Cluster]:
+        """The clusters that are examined themselves: none where hosts alone are, whose upgrade they still tell."""
+        return self.clusters if "clusters" in self.examine else {}
+
     def upgrade_of(self, cluster: str | None) -> Upgrade:
         """The upgrade of one cluster: its own versions where it has some, else the change's."""
         own = self.clusters[cluster].upgrade if cluster and cluster in self.clusters else Upgrade()

@@ -208,9 +208,12 @@ def _make_run(config: pytest.Config) -> Any:
         run.change = with_desired(run.change, option("--desired"))
         if option("--since"):
             run.change = _since(run.change, profile, option("--since"))
-    run.take(
-        library.settled(profile, targets_of(run.change), needed=not (option("--list-hazards") or option("--plan")))
-    )
+    needed = not (option("--list-hazards") or option("--plan"))
+    settled = library.settled(profile, targets_of(run.change), needed=needed)
+    if settled is profile:
+        run.settle()  # its checks are imported already; whom the change names may be others by now
+    else:
+        run.take(settled)
     run.check_parameters()
     if not kept:
         stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only", "--verify"))
@@ -298,9 +301,7 @@ def _check_connections(run: Any, *, stays: bool) -> None:
                     check_specification(one)
         else:
             check_settings(connections, ssh_settings(run))
-    for cluster in change.clusters.values():
-        if "clusters" not in change.examine:
-            break
+    for cluster in change.looked_at.values():
         if cluster.connected and not stays:
             from conformance.gather.kubeconfig import check_kubeconfig
 

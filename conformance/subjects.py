@@ -86,8 +86,7 @@ class Inventory(Mapping[str, Subject]):
         hosts = [Subject(one.name, "host", one.roles, one.cluster) for one in change.hosts.values()]
         clusters = [
             Subject(one.name, "cluster", (one.role,) if one.role else (), manager=one.manager, connected=one.connected)
-            for one in change.clusters.values()
-            if "clusters" in change.examine
+            for one in change.looked_at.values()
         ]
         return cls([*hosts, *clusters])
 

@@ -169,13 +169,12 @@ def _elsewhere(run: Run, named: Change, record: Mapping[str, Any], findings: lis
 
 def _other_subjects(run: Run, named: Change, record: Mapping[str, Any]) -> Iterator[str]:
     there = {one["name"] for one in record["subjects"]}
-    looked_at = named.clusters if "clusters" in named.examine else {}
-    for name in (*looked_at, *named.hosts):
+    for name in (*named.looked_at, *named.hosts):
         if name not in there:
             yield f"{name} was not examined"
     for name in named.clusters or [""]:
         upgrade = named.upgrade_of(name or None)
-        if upgrade.none or (name in looked_at and name not in there):
+        if upgrade.none or (name in named.looked_at and name not in there):
             continue
         said = record["upgrades"].get(name) if name else {"from": record["from"], "to": record["to"]}
         for side, wanted in (("from", upgrade.source), ("to", upgrade.target or run.profile.target)):

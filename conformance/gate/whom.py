@@ -20,8 +20,8 @@ __all__ = ["identified", "identity_of", "other_clusters"]
 def identified(change: Change) -> Change:
     """The change with `server` and `authority` of the clusters that are asked themselves; empty where nothing tells them."""
     clusters = dict(change.clusters)
-    for name, cluster in clusters.items():
-        if cluster.connected and "clusters" in change.examine:
+    for name, cluster in change.looked_at.items():
+        if cluster.connected:
             try:
                 server, authority = identity_of(cluster)
             except ValueError:
