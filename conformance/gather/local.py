@@ -33,6 +33,10 @@ _CHUNK: Final = 65_536
 _HERE: Final = "PF_HERE"
 #: Seconds; the wait functions take no infinity.
 _LONGEST_WAIT: Final = 3600.0
+#: Seconds in which what was killed has ended, unless it waits for a device.
+_LONGEST_END: Final = 1.0
+#: Seconds between two looks.
+_BREATH: Final = 0.005
 
 
 def check_specification(connection: str) -> None:
@@ -159,15 +163,25 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         return  # its number may be somebody else's by now
     # The shell first: else it goes on with the next read when the one that it waits for has ended.
     _kill(process.pid)
+    until = time.monotonic() + _LONGEST_END
+    # Again until none is left: what is being killed may just have started more, and dies a moment after its signal.
+    # What waits for a device cannot be ended; and only a parent is told of an end, which we are to the shell alone.
+    while (groups := _groups(process.pid)) and time.monotonic() < until:
+        for group in groups:
+            _kill(group)
+        time.sleep(_BREATH)
+
+
+def _groups(session: int) -> set[int]:
+    """The process groups of a session in which anything still runs."""
     groups = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             # pid (name) state parent group session …; the name may hold anything.
-            _, _, group, session = stat.read_text(errors="replace").rpartition(")")[2].split()[:4]
-            if int(session) == process.pid:
+            state, _, group, whose = stat.read_text(errors="replace").rpartition(")")[2].split()[:4]
+            if int(whose) == session and state not in "ZX":
                 groups.add(int(group))
-    for group_id in groups - {process.pid}:
-        _kill(group_id)
+    return groups
 
 
 def _kill(group: int) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,8 @@ def sessions_with(word: str) -> list[str]:
 
 
 def test_at_the_deadline_everything_ends() -> None:
-    reads = (command("echo one"), command("sleep 4711; :", timeout=60.0), command("echo three", timeout=60.0))
+    seconds = f"4711.{uuid.uuid4().int}"  # a browser's arguments are full of shorter numbers
+    reads = (command("echo one"), command(f"sleep {seconds}; :", timeout=60.0), command("echo three", timeout=60.0))
     started = time.monotonic()
     got = gather_hosts([HostJob("here", "local://", reads)], SshSettings(deadline=1.0))["here"]
     assert time.monotonic() - started < 4
@@ -69,7 +71,16 @@ def test_at_the_deadline_everything_ends() -> None:
     assert problems == [None, "timed-out", "not-read"]
     assert got.answers[reads[2].key].problem is not None
     assert "the deadline of 1 s for everything on this host has passed" in got.answers[reads[2].key].problem.message
-    assert sessions_with("4711") == []
+    assert sessions_with(seconds) == []
+
+
+def test_what_starts_while_it_is_ended_ends_too() -> None:
+    """Each `timeout` is a group of its own, and the loop starts more of them until its signal has come."""
+    seconds = f"60.{uuid.uuid4().int}"
+    for _ in range(5):
+        line = command(f"while :; do timeout 60 sleep {seconds} & done", timeout=60.0)
+        gather_hosts([HostJob("here", "local://", (line,))], SshSettings(deadline=0.2))
+        assert sessions_with(seconds) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="chroot needs root")
