@@ -152,11 +152,17 @@ def _troubles(
     told = []
     way = [leaf]
     if anchors:
-        way = tlschain.path_to(chain, anchors)
-        if not way:
-            names = ", ".join(tlschain.title_of(one) for one in anchors)
-            told.append((f"shows a certificate ({shown}) that is not of the CA in {use.where} ({names})", shown))
-            way = [leaf]
+        # One way that holds is enough; where none does, what is wrong with the shortest is told.
+        ways = sorted(tlschain.paths_to(chain, anchors), key=lambda way: len(_flaws(way, at, until)))
+        if ways:
+            way = ways[0]
+        else:
+            told.append(
+                (
+                    f"shows a certificate ({shown}) that is not of the CA in {use.where} ({_named(chain, anchors)})",
+                    shown,
+                )
+            )
     elif anchors is not None:
         if leaf.issuer == leaf.subject and reply.verdict != 0:
             told.append(
@@ -170,13 +176,23 @@ def _troubles(
     if not tlschain.serves(leaf, use.host):
         names = ", ".join(tlschain.names_of(leaf)) or "none in its subject alternative name"
         told.append((f"shows a certificate that is not for {use.host} (its names: {names})", f"{shown}, names {names}"))
-    for one in way:
-        wrong = tlschain.dates(one, at, until)
-        if wrong:
-            which = "certificate" if one is leaf else "CA"
-            line = f"{tlschain.title_of(one)}: valid {one.not_valid_before_utc:%Y-%m-%d} to {one.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
-            told.append((f"has the {which} {tlschain.title_of(one)}, which {wrong}", line))
+    for one, wrong in _flaws(way, at, until):
+        which = "certificate" if one is leaf else "CA"
+        line = f"{tlschain.title_of(one)}: valid {one.not_valid_before_utc:%Y-%m-%d} to {one.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
+        told.append((f"has the {which} {tlschain.title_of(one)}, which {wrong}", line))
     return told
+
+
+def _flaws(way: list[Certificate], at: datetime, until: datetime) -> list[tuple[Certificate, str]]:
+    """What is wrong with the certificates of a way, each with what it is."""
+    return [(one, wrong) for one in way for wrong in (tlschain.dates(one, at, until), tlschain.purpose(one)) if wrong]
+
+
+def _named(chain: list[Certificate], anchors: list[Certificate]) -> str:
+    """The CAs by name; those that have signed and may not, with why."""
+    signed = tlschain.signers(chain, anchors)
+    whys = {one: tlschain.why_no_signer(one) for one in anchors if one in signed}
+    return ", ".join(tlschain.title_of(one) + (f", which {whys[one]}" if whys.get(one) else "") for one in anchors)
 
 
 def _remedy(use: MirrorOf, host: str) -> str:

@@ -55,14 +55,16 @@ def _version(text: str) -> Version | None:
     "distribution); or, for now, set failCgroupV1: false in the kubelet's configuration.",
 )
 def check_kubelet_accepts_cgroups(
-    cgroup_version: str, mounts: MountTable, kubelet_config: KubeletConfig, upgrade: Upgrade
+    cgroup_version: str, mounts: MountTable, cgroup_v1_kubelet: KubeletConfig | None, upgrade: Upgrade
 ) -> None:
-    if cgroup_version == "v2":
+    if cgroup_v1_kubelet is None:
         return
     target = upgrade.target or Version.parse("1.35")
-    if kubelet_config.refuses_cgroup_v1(target):
+    if cgroup_v1_kubelet.refuses_cgroup_v1(target):
         told = (
-            f"{kubelet_config.set_in} sets failCgroupV1: true" if kubelet_config.set_in else "failCgroupV1 is not set"
+            f"{cgroup_v1_kubelet.set_in} sets failCgroupV1: true"
+            if cgroup_v1_kubelet.set_in
+            else "failCgroupV1 is not set"
         )
         raise found(
             f"the machine runs cgroup {cgroup_version} and {told}: the kubelet of {target} will not start",

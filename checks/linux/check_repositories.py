@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from conformance import BLOCKER, HOST, NODE, NotApplicable, Source, found, hazard
+from conformance import BLOCKER, HOST, NODE, Source, found, hazard
 from conformance.facts.values.osrelease import OsRelease
 from conformance.facts.values.yum import Repositories, Repository
 
@@ -38,12 +38,8 @@ _REMEDY = rf"""Use the archive, {ARCHIVE}; each file as it is stays beside the n
     ),
     remedy=_REMEDY,
 )
-def check_centos_repositories_live(os_release: OsRelease, yum_repositories: Repositories) -> None:
-    if not os_release.is_centos:
-        raise NotApplicable(f"the host runs {os_release.pretty_name or os_release.id}, not CentOS")
-    if os_release.is_centos_stream:
-        raise NotApplicable(f"the host runs {os_release.pretty_name}: CentOS Stream has repositories of its own")
-    enabled = yum_repositories.enabled
+def check_centos_repositories_live(os_release: OsRelease, centos_repositories: Repositories) -> None:
+    enabled = centos_repositories.enabled
     dead = {one: lines for one in enabled if (lines := [url.line for url in one.sources if is_dead(url)])}
     # yum gives up on one without any URL ("Cannot find a valid baseurl for repo"). dnf, which came with CentOS 8, warns
     # ("has no mirror or baseurl set") and leaves it out, which matters where the packages are CentOS's own.

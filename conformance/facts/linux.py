@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
-from conformance.answers import Unreadable
-from conformance.facts.declare import host_fact
+from conformance.answers import NotApplicable, Unreadable
+from conformance.facts.declare import Members, every, host_fact
 from conformance.facts.values.kubeletconfig import KubeletConfig
 from conformance.facts.values.mounts import Fstab, MountTable, denies_exec
 from conformance.facts.values.osrelease import OsRelease
@@ -18,7 +18,9 @@ from conformance.versions import Version
 
 __all__ = [
     "addresses",
+    "centos_repositories",
     "cgroup_controllers",
+    "cgroup_v1_kubelet",
     "cgroup_version",
     "fstab",
     "kernel",
@@ -95,6 +97,19 @@ def yum_repositories(texts: Mapping[str, str]) -> Repositories:
     return Repositories.parse(texts)
 
 
+@host_fact(every(yum_repositories))
+def centos_repositories(told: Members, os_release: OsRelease) -> Repositories:
+    """`yum_repositories` of a host that runs CentOS; any other is ruled out, whoever may read its repositories."""
+    if not os_release.is_centos:
+        raise NotApplicable(f"the host runs {os_release.pretty_name or os_release.id}, not CentOS")
+    if os_release.is_centos_stream:
+        raise NotApplicable(f"the host runs {os_release.pretty_name}: CentOS Stream has repositories of its own")
+    for why in told.unread.values():
+        raise Unreadable(why.reason)
+    repositories: Repositories = next(iter(told.values()))
+    return repositories
+
+
 @host_fact(file("/sys/fs/cgroup/cgroup.controllers"))
 def cgroup_controllers(text: str | None) -> str | None:
     """What the root of the unified hierarchy (cgroup v2) offers; None where the host does not run it.
@@ -140,6 +155,20 @@ def kubelet_config(output: str) -> KubeletConfig:
     text = texts[0][2] if texts else ""
     drop_ins = {path: held for path, _, held in texts[1:]}
     return KubeletConfig.parse(text if text.strip() else None, drop_ins=drop_ins, flags=flags)
+
+
+@host_fact(every(kubelet_config))
+def cgroup_v1_kubelet(told: Members, cgroup_version: str) -> KubeletConfig | None:
+    """`kubelet_config` of a host that runs cgroup v1; None where it runs v2, whoever may read the kubelet's files there.
+
+    kubeadm makes /var/lib/kubelet for root alone: https://github.com/kubernetes/kubernetes/issues/93652.
+    """
+    if cgroup_version == "v2":
+        return None
+    for why in told.unread.values():
+        raise Unreadable(f"{why.reason}; on cgroup v1 it decides: log in as root, or look there for failCgroupV1")
+    settings: KubeletConfig = next(iter(told.values()))
+    return settings
 
 
 @host_fact("ip -o address show")

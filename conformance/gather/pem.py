@@ -53,7 +53,7 @@ def check_pair(certificate: bytes, key: bytes) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
     try:
-        public = x509.load_pem_x509_certificates(certificate)[0].public_key()
+        public = x509.load_pem_x509_certificate(certificate).public_key()
     except (ValueError, UnsupportedAlgorithm):
         raise InvalidPem("client-certificate: holds no certificate in PEM form") from None
     try:
@@ -72,7 +72,7 @@ def expiry_of_certificate(certificate: bytes) -> datetime | None:
     from cryptography import x509
 
     try:
-        return x509.load_pem_x509_certificates(certificate)[0].not_valid_after_utc
+        return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
     except ValueError:
         return None
 

@@ -50,13 +50,25 @@ def made(
     ca: bool = False,
     begins: datetime = NOW - timedelta(days=30),
     ends: datetime = NOW + timedelta(days=300),
+    like: Made | None = None,
+    constrained: bool = True,
+    longest: int | None = None,
+    more: Iterable[x509.ExtensionType] = (),
 ) -> Made:
-    """A certificate of this common name; it signs itself where nobody does."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """A certificate of this common name; it signs itself where nobody does.
+
+    :param like: whose key it has.
+    :param constrained: whether it has basicConstraints at all, with the path length `longest`.
+    :param more: further extensions.
+    """
+    key = like.key if like else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     issuer = by.certificate.subject if by else subject
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), begins, ends)
-    builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+    if constrained:
+        builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=longest), critical=True)
+    for one in more:
+        builder = builder.add_extension(one, critical=False)
     names = list(hosts)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([_name(one) for one in names]), critical=False)

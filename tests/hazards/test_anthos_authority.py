@@ -38,6 +38,19 @@ def authority(year):
 
 OLD, NEW, OTHER = authority(2019), authority(2021), authority(2020)
 TWIN = authority.__wrapped__(2021)
+#: As kubeadm made them for years, with serial number 0; made by openssl, for the library refuses to.
+NUMBERED_0 = """\
+-----BEGIN CERTIFICATE-----
+MIIBbjCCARSgAwIBAgIBADAKBggqhkjOPQQDAjAVMRMwEQYDVQQDDAprdWJlcm5l
+dGVzMCAXDTI2MTEyMTIzMzgxNVoYDzIxMjYxMDI4MjMzODE1WjAVMRMwEQYDVQQD
+DAprdWJlcm5ldGVzMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAESaL8P4bZblCX
+ob4X0UQT99TriteQC5RiJyzxYwd9TbTchHJchJwdKR6yuNUHPbAWaYrGSnWKNuN+
+YuvTNU2PR6NTMFEwHQYDVR0OBBYEFCkrgA7/f4padd53Mq0Cnxsr6RYRMB8GA1Ud
+IwQYMBaAFCkrgA7/f4padd53Mq0Cnxsr6RYRMA8GA1UdEwEB/wQFMAMBAf8wCgYI
+KoZIzj0EAwIDSAAwRQIhANqwfDuQnmh5kkT2QcKUZC2m1EIjTRTkjzKJl20ejF9f
+AiA3ZDjsMXYUNGVh/Z29CbXawpQh0JN0HEedRTNr9Ztwcw==
+-----END CERTIFICATE-----
+"""
 
 
 def encoded(pem):
@@ -125,6 +138,7 @@ def test_before_kubernetes_1_20_cluster_info_tells(hazard):
     ("data", "root"),
     [
         pytest.param(encoded(NEW), NEW, id="the same"),
+        pytest.param(encoded(NUMBERED_0), NUMBERED_0, id="of kubeadm, with serial number 0"),
         pytest.param(encoded(NEW), f"# the CA\n{NEW}", id="a comment in it"),
         pytest.param(encoded(NEW), NEW.replace("\n", "\r\n"), id="other line ends"),
         pytest.param(

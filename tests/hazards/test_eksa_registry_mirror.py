@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from datetime import datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.hazards.eksa import cluster, management, specification
 from tests.hazards.eksa_certificates import NOW, made
@@ -123,6 +126,36 @@ def test_a_certificate_that_will_not_do(hazard, authority, chain, verify, word):
     return finding
 
 
+USES = {name: name == "digital_signature" for name in inspect.signature(x509.KeyUsage).parameters}
+CLIENTS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+NO_SIGNER = made("mirror CA", ca=True, more=[x509.KeyUsage(**USES)])
+NO_CA, BARE = made("mirror CA"), made("mirror CA", hosts=[HOST], constrained=False)
+SHORT = made("mirror CA", ca=True, longest=0)
+NO_ISSUER = made("issuing CA", ROOT)
+LAST = made("issuing CA", SHORT, ca=True)
+FOR_CLIENTS = made("mirror CA", ca=True, more=[CLIENTS])
+
+
+@proves(MIRROR, kind=PRESENT, says=[f"registry mirror {AT} of {NAME} "], line=f"{AT} from station: ")
+@pytest.mark.parametrize(
+    ("root", "chain", "word"),
+    [
+        pytest.param(NO_CA, [made(HOST, NO_CA, hosts=[HOST])], "CA, which is no CA (basicConstraints", id="no CA"),
+        pytest.param(BARE, [made(HOST, BARE, hosts=[HOST])], "CA, which has no basicConstraints", id="a server's own"),
+        pytest.param(NO_SIGNER, [made(HOST, NO_SIGNER, hosts=[HOST])], "CA, which may not sign", id="keyUsage"),
+        pytest.param(SHORT, [made(HOST, LAST, hosts=[HOST]), LAST], "is not of the CA", id="pathlen"),
+        pytest.param(ROOT, [made(HOST, NO_ISSUER, hosts=[HOST]), NO_ISSUER], "is not of the CA", id="none between"),
+        pytest.param(ROOT, [made(HOST, ROOT, hosts=[HOST], more=[CLIENTS])], "which is not for servers", id="clients"),
+        pytest.param(FOR_CLIENTS, [made(HOST, FOR_CLIENTS, hosts=[HOST])], "CA, which is not for servers", id="its CA"),
+    ],
+)
+def test_a_ca_that_may_not_sign_it(hazard, root, chain, word):
+    """Go refuses each of these: seen with crypto/x509 of Go 1.26."""
+    finding = found(hazard, configured(root.text), mirror(AT, *(one.pem for one in chain)))
+    assert word in finding.message, finding.message
+    return finding
+
+
 OLD = made("mirror CA", ca=True, ends=NOW + 3 * HOURS)
 
 
@@ -166,6 +199,10 @@ def test_the_window_is_a_parameter(hazard):
     return found(hazard, configured(), mirror(AT, until(NOW + 700 * HOURS).pem), parameters=given)
 
 
+SPENT = made("mirror CA", ca=True, like=ROOT, ends=NOW - HOURS)
+WORN = made("issuing CA", ROOT, ca=True, like=BETWEEN, ends=NOW - HOURS)
+
+
 @proves(MIRROR, kind=ABSENT)
 @pytest.mark.parametrize(
     ("spec", "told"),
@@ -183,6 +220,14 @@ def test_the_window_is_a_parameter(hazard):
             mirror(AT, GOOD.pem),
             id="an old CA beside it",
         ),
+        pytest.param(
+            configured(SPENT.text + ROOT.text), mirror(AT, GOOD.pem), id="renewed with its key, the old first"
+        ),
+        pytest.param(
+            configured(ROOT.text + SPENT.text), mirror(AT, GOOD.pem), id="renewed with its key, the new first"
+        ),
+        pytest.param(configured(), mirror(AT, DEEP.pem, WORN.pem, BETWEEN.pem), id="a renewed one between"),
+        pytest.param(configured(SHORT.text), mirror(AT, made(HOST, SHORT, hosts=[HOST]).pem), id="pathlen 0"),
         pytest.param(configured(), mirror(AT, made("x", ROOT, hosts=["a", "*.example.com"]).pem), id="a wildcard"),
         pytest.param(configured(host=HOST.upper()), mirror(AT, GOOD.pem), id="in capitals"),
         pytest.param(

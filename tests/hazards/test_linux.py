@@ -334,6 +334,7 @@ def test_repositories_as_centos_8_ships_them(hazard):
             "[off]\nenabled=0\nbaseurl=http://a/\n[base]\nmirrorlist=http://mirrorlist.centos.org/\n",
             id="second section",
         ),
+        pytest.param("\ufeff[base]\nmirrorlist=http://mirrorlist.centos.org/\n", id="behind a byte order mark"),
     ],
 )
 def test_dead_repositories_in_other_spellings(hazard, text):
@@ -539,6 +540,11 @@ def test_repositories_of_other_distributions(hazard, name):
     return finding
 
 
+@proves(*REPOSITORIES, kind=NOT_APPLICABLE, says=["Rocky Linux 8.5"])
+def test_repositories_of_other_distributions_that_only_root_may_read(hazard):
+    return on_node(hazard, centos(os_release=ROCKY, **{REPO: DENIED}))
+
+
 @proves(*REPOSITORIES, kind=UNREADABLE)
 @pytest.mark.parametrize(
     "files",
@@ -654,6 +660,9 @@ def test_cgroup_v1_and_the_kubelet_refuses_it(hazard, machine):
         pytest.param(kubelet(f"{KIND}\n== /etc/k.d/9.conf\n{KIND}failCgroupV1: false\n"), id="told so in a drop-in"),
         pytest.param(kubelet(files=UNIFIED), id="cgroup v2"),
         pytest.param(kubelet(f"{KIND}failCgroupV1: true\n", files=UNIFIED), id="cgroup v2, and set"),
+        pytest.param(
+            kubelet("", rc=1, stderr=f"cat: {CONFIG}: Permission denied\n", files=UNIFIED), id="cgroup v2, and denied"
+        ),
     ],
 )
 def test_the_kubelet_accepts_the_machine_s_cgroups(hazard, machine):
@@ -682,7 +691,7 @@ def test_cgroup_v1_from_1_35_on(hazard, target):
         pytest.param(kubelet("{{{"), id="no YAML"),
         pytest.param(kubelet(files={CONTROLLERS: None, "/proc/self/mounts": ROOT}), id="no cgroups mounted"),
         pytest.param(kubelet(files={**LEGACY, CONTROLLERS: DENIED}), id="cgroups denied"),
-        pytest.param(Machine(), id="the kubelet cannot be asked"),
+        pytest.param(Machine(files=LEGACY), id="the kubelet cannot be asked"),
     ],
 )
 def test_the_kubelet_cannot_be_known(hazard, machine):

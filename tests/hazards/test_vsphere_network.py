@@ -227,6 +227,11 @@ NO_TOOLS = trip("cp-2", sent=None, connects=["none 7"] * 3)
         pytest.param(
             three(cp_1=host(NO_TOOLS)), "with ping (sh: 1: ping: not found) or bash", id="neither ping nor bash"
         ),
+        pytest.param(
+            three(cp_1=host(trip("cp-2", received=0, connects=["none 7"] * 3))),
+            "cp-1 to cp-2: echo is not answered, which many networks drop, and the host's bash cannot try port 2380",
+            id="no echo, and a bash before 5.0",
+        ),
         pytest.param(three(cp_1=host("== cp-2=192.0.2.2\nPING")), "breaks off", id="cut off"),
         pytest.param(three(cp_1=host("Welcome!")), "expected what was measured", id="something else"),
         pytest.param(three(cp_1=host(Said(rc=127))), "cp-1", id="refused"),

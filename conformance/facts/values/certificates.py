@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["Certificate", "InvalidCertificates", "blocks_of", "certificates_in"]
+if TYPE_CHECKING:
+    from cryptography import x509
+
+__all__ = ["Certificate", "InvalidCertificates", "blocks_of", "certificates_in", "decoded"]
 
 _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _BLOCK: Final = re.compile(_BEGIN + r"[^-]*-----END CERTIFICATE-----")
@@ -53,18 +57,31 @@ def blocks_of(pem: str) -> list[bytes]:
     return [one.encode() for one in blocks]
 
 
+def decoded(block: bytes) -> x509.Certificate:
+    """One certificate in PEM form.
+
+    :raises ValueError: it cannot be decoded.
+    """
+    from cryptography import x509
+    from cryptography.utils import CryptographyDeprecationWarning
+
+    # kubeadm numbered its authorities 0 for years (https://github.com/kubernetes/kubernetes/pull/117791): no reason to stop
+    # for those who make errors of warnings. Not undone afterwards: that would disturb other threads.
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    return x509.load_pem_x509_certificate(block)
+
+
 def certificates_in(pem: str) -> tuple[Certificate, ...]:
     """The certificates of a PEM text, each once, in its order; text around them is passed over.
 
     :raises InvalidCertificates: there is none, or one cannot be decoded.
     """
-    from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
     found = []
     for block in blocks_of(pem):
         try:
-            one = x509.load_pem_x509_certificate(block)
+            one = decoded(block)
             digest = hashlib.sha256(one.public_bytes(Encoding.DER)).hexdigest()
             found.append(Certificate(digest, one.not_valid_before_utc))
         except (ValueError, OverflowError):

@@ -99,6 +99,9 @@ def _one(text: str) -> RoundTrip:
         why = " ".join(said.split())[-200:] or f"ping ended with {status}"
         return RoundTrip(peer, address, problem=f"it could not be measured, with ping ({why}) or bash")
     sent, received = (int(counts[1]), int(counts[2])) if counts else (0, 0)
+    if not received and not tried:
+        problem = "echo is not answered, which many networks drop, and the host's bash cannot try port 2380"
+        return RoundTrip(peer, address, problem=problem)
     if received > sent or (received and not spans):
         raise InvalidRoundTrips(f"{peer}: ping said {said[:200]!r}: expected how many were answered, and how fast")
     lines = [match[0].rstrip(",") for match in (counts, spans) if match and (received or match is counts)]

@@ -132,7 +132,8 @@ def _sections(path: str, text: str) -> dict[str, _Section]:
     section: _Section | None = None
     value: list[tuple[str, str, int]] | None = None
     away = False
-    for number, line in enumerate(text.split("\n"), start=1):
+    # dnf passes over a byte order mark: libdnf's iniparser.
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         stripped = line.strip()
         if not stripped or stripped.startswith(("#", ";")):
             # What stands under a header that is commented out is of that repository, and of none that there is.
