@@ -59,7 +59,7 @@ def compare(earlier: Earlier, findings: Iterable[Finding]) -> Comparison:
     for key, one in now.items():
         before = earlier.outcomes.get(key)
         if one.outcome in _OPEN:
-            if before in _OPEN:
+            if before is one.outcome or before is Outcome.HAZARD:
                 still += 1
             else:
                 new.append(Changed(*key, before.value if before else "", one.outcome.value, one.message))

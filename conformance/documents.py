@@ -59,16 +59,35 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
+def content_of(path: Path) -> bytes:
+    """What a file holds.
+
+    :raises InvalidDocument: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{path}: cannot be read: {error.strerror or error}"
+        raise InvalidDocument(msg) from None
+
+
 def load(path: Path) -> Entry:
     """The document in a YAML file, as the entry at its top.
 
     :raises InvalidDocument: it cannot be read or is not one YAML mapping.
     """
+    return parse(path, content_of(path))
+
+
+def parse(path: Path, data: bytes) -> Entry:
+    """As `load`, of what was read from the file already.
+
+    :raises InvalidDocument: it is not one YAML mapping.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        msg = f"{path}: cannot be read: {reason}"
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        msg = f"{path}: cannot be read: it is not UTF-8 text"
         raise InvalidDocument(msg) from None
     try:
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader with fewer types

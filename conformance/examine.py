@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from conformance import __version__
 from conformance.account import account_of
 from conformance.comparison import compare
-from conformance.findings import Coverage, Earlier, Examination, Finding, LeftOut, Outcome, Verdict, judge
-from conformance.gate.inputs import digest_of_waivers
+from conformance.findings import Coverage, Earlier, Examination, Finding, LeftOut, Outcome, Verdict, judge, overall
 from conformance.run import now_text
 from conformance.waivers import Waiver, complaints
 
@@ -27,23 +27,26 @@ def examine(
     now: datetime,
     *,
     strict: bool,
-    stopped: bool,
+    broken_off: str = "",
     earlier: Earlier | None = None,
+    inputs: Mapping[str, str] = MappingProxyType({}),
 ) -> Examination:
     """Everything that the reports say.
 
     :param found: hazard and subject -> the finding.
     :param now: the moment that decides whether a waiver has expired.
     :param strict: warnings and waivers unmatched, expired or too broad count as hazards.
-    :param stopped: the session ended before all items had run (``-x``, an interrupt).
+    :param broken_off: why the session ended before all items had run; empty where it went to its end.
     :param earlier: the report of an earlier run to compare with.
+    :param inputs: the files that bind the verdict besides those of the change: name -> ``sha256:…``.
     """
     findings = tuple(sorted(found.values(), key=lambda one: one.rank))
-    missing = _not_run(run, found, stopped=stopped)
+    missing = _not_run(run, found, broken_off or "deselected by hand (-k, -m, --lf, a path …)")
     not_examined = (*run.selection.not_examined, *missing)
     waivers = list(waivers)
-    loud = complaints(waivers, findings, now, run.blockers() if waivers else ())
-    verdict, reasons = judge(findings, not_examined, strict=strict, loud=len(loud))
+    loud = complaints(waivers, findings, now, run.blockers() if waivers else (), not_examined)
+    verdicts = _verdicts(run, findings, not_examined, strict=strict, loud=len(loud))
+    verdict, reasons = overall(judge(findings, not_examined, strict=strict, loud=len(loud)), verdicts)
     snapshot = run.snapshot
     return Examination(
         verdict=verdict,
@@ -69,8 +72,8 @@ def examine(
         situation=run.situation.value,
         snapshot=snapshot.digest(),
         fresh_until=fresh_until(snapshot.started, run.change.fresh_hours),
-        inputs={**run.change.inputs, **digest_of_waivers(run.change)},
-        verdicts=_verdicts(run, findings, not_examined, strict=strict, loud=len(loud)),
+        inputs={**run.change.inputs, **inputs},
+        verdicts=verdicts,
     )
 
 
@@ -113,9 +116,8 @@ def _verdicts(
     }
 
 
-def _not_run(run: Run, findings: Mapping[tuple[str, str], Finding], *, stopped: bool) -> list[LeftOut]:
+def _not_run(run: Run, findings: Mapping[tuple[str, str], Finding], why: str) -> list[LeftOut]:
     """The cases that no item settled: deselecting by hand, or stopping early, can never yield a go."""
-    why = "the run was stopped before" if stopped else "deselected by hand (-k, -m, --lf, a path …)"
     return [
         LeftOut(case.hazard.id, why, case.subject.name)
         for case in run.selection.cases

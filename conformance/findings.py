@@ -25,6 +25,7 @@ __all__ = [
     "Outcome",
     "Verdict",
     "judge",
+    "overall",
 ]
 
 
@@ -196,7 +197,7 @@ class Comparison:
     """One run beside an earlier one."""
 
     earlier: Earlier
-    #: Found now, and not then.
+    #: Found now and not then, or a warning then that blocks now.
     new: tuple[Changed, ...]
     #: Found then, looked for again, and no longer there - or accepted by a waiver since.
     gone: tuple[Changed, ...]
@@ -291,7 +292,24 @@ def judge(
         open_ends.append("nothing was examined")
     if open_ends:
         return Verdict.INCOMPLETE, tuple(open_ends)
-    return Verdict.GO, (f"{counts[Outcome.CLEAR]} clear, nothing blocks",)
+    clear, waived = counts[Outcome.CLEAR], counts[Outcome.WAIVED]
+    return Verdict.GO, (
+        f"{clear} clear, {waived} waived, nothing else blocks" if waived else f"{clear} clear, nothing blocks",
+    )
+
+
+def overall(
+    of_all: tuple[Verdict, tuple[str, ...]], of_each: Mapping[str, tuple[Verdict, tuple[str, ...]]]
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict on a change of several clusters: never a go while that on one of them is none.
+
+    :param of_all: of all findings together.
+    :param of_each: cluster -> the verdict on it.
+    """
+    if of_all[0] is not Verdict.GO:
+        return of_all
+    open_ends = [f"{name}: {', '.join(why)}" for name, (verdict, why) in of_each.items() if verdict is not Verdict.GO]
+    return (Verdict.INCOMPLETE, tuple(open_ends)) if open_ends else of_all
 
 
 def _open_ends(counts: Mapping[Outcome, int], missing: list[LeftOut]) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Any, Final
 import pytest
 
 from conformance.change import Change
-from conformance.comparison import load_earlier
-from conformance.findings import Earlier, Examination, Finding, Outcome
+from conformance.findings import Examination, Finding, Outcome, Verdict
+from conformance.given import Given
 from conformance.harmless import make_harmless
 from conformance.items import CheckFile, CheckItem, finding_of, own_marks, when_torn_down
 from conformance.options import make_run
@@ -21,13 +21,14 @@ from conformance.page import ROWS, Page
 from conformance.places import PAGE, check_places
 from conformance.report.files import ReportNotWritten, discard
 from conformance.report.text import terminal
-from conformance.report.words import Words, words_of
-from conformance.waivers import load_waivers, waive
+from conformance.waivers import waive
 
 __all__ = ["Session"]
 
 #: Exit status of a run in which nothing failed, but something is unknown or was not examined.
 INCOMPLETE: Final = 10
+#: What pytest-xdist calls the phase in which a worker died.
+_CRASHED: Final = "???"
 _CATEGORIES: Final = {
     "warning": ("warning", "w", ("WARNING", {"yellow": True})),
     "waived": ("waived", "v", ("WAIVED", {"yellow": True})),
@@ -45,21 +46,20 @@ class Session:
         handed: dict[str, Any] = getattr(config, "workerinput", {})
         self.now = datetime.fromisoformat(handed["preflight_now"]) if self.worker else datetime.now(UTC)
         self._check_places()
-        self.waivers = self._waivers()
-        self.earlier = self._earlier()
-        self.signer = self._signer()
+        self.given = Given(config, self.run, self.now)
         self.findings: dict[tuple[str, str], Finding] = {}
         self.examination: Examination | None = None
         self.written: list[Path] = []
         self._gathered = False
-        self._others = False
+        #: Something else than a check has failed: a test of the user's, a module; or a worker has died.
+        self._others = self._crashed = False
         self._folder: Path | None = None
         for mark in own_marks():
             config.addinivalue_line("markers", mark)
         self._aim()
         self.run.tracebacks = getattr(config.option, "tbstyle", "auto") not in ("auto", "no", "line")
         self._register_fixtures()
-        self.page = Page(config, self.run, self._words())
+        self.page = Page(config, self.run, self.given.words)
         if not self.worker:
             self.page.claim()
 
@@ -69,40 +69,6 @@ class Session:
                 check_places(self.config.option)
             except ValueError as error:
                 raise pytest.UsageError(str(error)) from None
-
-    def _waivers(self) -> list[Any]:
-        path = self.run.change.waivers
-        try:
-            return load_waivers(path, self.run.every_hazard(), self.run.profile, self.now) if path else []
-        except ValueError as error:
-            raise pytest.UsageError(str(error)) from None
-
-    def _earlier(self) -> Earlier | None:
-        path = None if self.worker else self.config.getoption("--compare")
-        try:
-            # Read now: this run's own reports may take its place.
-            return load_earlier(Path(path)) if path else None
-        except ValueError as error:
-            raise pytest.UsageError(str(error)) from None
-
-    def _signer(self) -> Any:
-        path = None if self.worker else self.config.getoption("--sign-key")
-        if not path:
-            return None
-        from conformance.gate.attestation import Signer
-
-        try:
-            return Signer(Path(path))
-        except ValueError as error:
-            raise pytest.UsageError(str(error)) from None
-
-    def _words(self) -> Words:
-        language = "en" if self.worker else self.config.getoption("--report-language")
-        hazards = (hazard for _, hazard in self.run.table.values())
-        try:
-            return words_of(language, self.run.library.packs, hazards)
-        except ValueError as error:
-            raise pytest.UsageError(str(error)) from None
 
     def _aim(self) -> None:
         """Collect the checks of the profile, unless the command line names what to collect."""
@@ -166,6 +132,7 @@ class Session:
             self.run.snapshot.save(self._folder / "snapshot.json")
         workerinput["preflight_snapshot"] = str(self._folder / "snapshot.json")
         workerinput["preflight_now"] = self.now.isoformat()
+        self.given.hand_over(workerinput)
 
     # -- collect -------------------------------------------------------------------------------------------------
 
@@ -203,7 +170,7 @@ class Session:
         finding = finding_of(item, call)
         if finding is None:
             return make_harmless(report)
-        finding = waive(finding, self.waivers, self.now)
+        finding = waive(finding, self.given.waivers, self.now)
         if call.when == "teardown":
             finding = when_torn_down(item.settled, finding)
         elif not item.light:
@@ -227,7 +194,11 @@ class Session:
         """Keep the finding of a report; the last one of an item tells all of it."""
         record = getattr(report, "preflight", None)
         if record is None:
-            self._others = self._others or report.failed
+            phase: str | None = report.when
+            if phase == _CRASHED:
+                self._crashed = True
+            else:
+                self._others = self._others or report.failed
             return
         if not self.worker:
             finding = Finding.from_dict(record) if "message" in record else self._clear(record)
@@ -255,15 +226,15 @@ class Session:
         from conformance.report import write_all
 
         self._hush()
-        stopped = bool(session.shouldstop or session.shouldfail) or status == pytest.ExitCode.INTERRUPTED
         self.examination = examine(
             self.run,
             self.findings,
-            self.waivers,
+            self.given.waivers,
             self.now,
             strict=bool(self.config.getoption("strict", default=False)),
-            stopped=stopped,
-            earlier=self.earlier,
+            broken_off=self._broken_off(session, status),
+            earlier=self.given.earlier,
+            inputs=self.given.inputs,
         )
         try:
             self.written = write_all(self.examination, Path(self.config.option.report_dir), self._other_forms())
@@ -272,9 +243,18 @@ class Session:
             return int(pytest.ExitCode.INTERNAL_ERROR)
         if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             return status
-        if self._others and status == pytest.ExitCode.TESTS_FAILED:
+        # Of a check that was lost with its worker the verdict tells; what else was lost failed as any test fails.
+        others = self._others or (self._crashed and self.examination.verdict is Verdict.GO)
+        if others and status == pytest.ExitCode.TESTS_FAILED:
             return status
         return {"go": 0, "no-go": 1}.get(self.examination.verdict.value, INCOMPLETE)
+
+    def _broken_off(self, session: pytest.Session, status: int) -> str:
+        if session.shouldstop or session.shouldfail or status == pytest.ExitCode.INTERRUPTED:
+            return "the run was stopped before"
+        if status == pytest.ExitCode.INTERNAL_ERROR:
+            return "the run broke off: by an error within, or because nobody took what it printed"
+        return "a worker of pytest-xdist crashed" if self._crashed else ""
 
     def seal(self) -> str:
         """Finish what pytest-html has written, and attest all reports; what kept us from it, empty where nothing did."""
@@ -293,7 +273,7 @@ class Session:
         directory = Path(self.config.option.report_dir)
         page = self.page.path
         beside = [one for one in (*self.written, page) if one and one.parent == directory and one.is_file()]
-        attest(self.examination, beside, directory, self.signer)
+        attest(self.examination, beside, directory, self.given.signer)
 
     def _other_forms(self) -> dict[Path, list[str]]:
         """The forms that were asked for by name: path -> text."""

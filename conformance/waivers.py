@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
-from conformance.documents import Entry, load
-from conformance.findings import Finding, Outcome
+from conformance.documents import Entry, load, parse
+from conformance.findings import Finding, LeftOut, Outcome
 from conformance.profiles import Profile
 
 __all__ = ["Waiver", "complaints", "load_waivers", "waive"]
+
+#: What stands in a glob for characters that it does not name.
+_WILD: Final = re.compile(r"[*?]|\[!?\]?[^\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,29 @@ class Waiver:
 
     def matches(self, finding: Finding) -> bool:
         """Whether it speaks of this finding, expired or not."""
+        return self.hazard == finding.hazard and self._names(finding.subject)
+
+    def may_match(self, left_out: LeftOut) -> bool:
+        """Whether it could speak of what was not looked for."""
+        return self.hazard == left_out.hazard and (left_out.subject is None or self._names(left_out.subject))
+
+    def _names(self, subject: str) -> bool:
         # A name may hold what a glob would take for itself: ssh://[fd00::1]:22.
-        named = self.subject == finding.subject or fnmatch.fnmatchcase(finding.subject, self.subject)
-        return named and self.hazard == finding.hazard
+        return self.subject == subject or fnmatch.fnmatchcase(subject, self.subject)
 
     @property
     def is_broad(self) -> bool:
-        """Whether its glob names nobody: ``*`` and the like match whatever there is."""
-        return bool(self.subject) and not self.subject.strip("*?")
+        """Whether its glob names nobody: ``*``, ``[!x]*`` and the like match whatever there is."""
+        return bool(self.subject) and not _WILD.sub("", self.subject)
+
+    def to_dict(self) -> dict[str, str]:
+        """It in the types of JSON."""
+        return {"hazard": self.hazard, **self.as_text()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, str]) -> Waiver:
+        """What `to_dict` gave."""
+        return cls(**{**stored, "expires": datetime.fromisoformat(stored["expires"])})  # type: ignore[arg-type]
 
     def as_text(self) -> dict[str, str]:
         """What reports say of it."""
@@ -50,15 +70,20 @@ class Waiver:
 
 
 def load_waivers(
-    path: Path, known: Collection[str], profile: Profile | None = None, now: datetime | None = None
+    path: Path,
+    known: Collection[str],
+    profile: Profile | None = None,
+    now: datetime | None = None,
+    data: bytes | None = None,
 ) -> list[Waiver]:
     """Read and validate a waivers file.
 
     :param known: the ids of all hazards that there are.
+    :param data: what was read from the file already.
     :param profile: whose hazards that nobody can waive, and whose longest lifetime as of `now`, bind the waivers.
     :raises InvalidDocument: it is malformed, incomplete, names an unknown hazard, or asks for what the profile forbids.
     """
-    top = load(path)
+    top = load(path) if data is None else parse(path, data)
     top.keys(("waivers",), required=("waivers",))
     waivers = []
     for entry in top["waivers"].each():
@@ -125,20 +150,28 @@ def waive(finding: Finding, waivers: Iterable[Waiver], now: datetime) -> Finding
 
 
 def complaints(
-    waivers: Iterable[Waiver], findings: Iterable[Finding], now: datetime, blockers: Collection[str] = ()
+    waivers: Iterable[Waiver],
+    findings: Iterable[Finding],
+    now: datetime,
+    blockers: Collection[str] = (),
+    left_out: Collection[LeftOut] = (),
 ) -> tuple[str, ...]:
     """What must be said loudly: waivers that have expired, that match no finding, or whose glob names nobody.
 
+    One whose finding could not be decided this time may be needed still: nothing is said of it.
+
     :param blockers: the hazards that a waiver for just anybody must not accept in silence.
+    :param left_out: what should have been looked for and was not.
     """
-    decided = [one for one in findings if one.outcome in (Outcome.HAZARD, Outcome.WARNING, Outcome.WAIVED)]
+    spoken_of = (Outcome.HAZARD, Outcome.WARNING, Outcome.WAIVED, Outcome.UNKNOWN)
+    there = [one for one in findings if one.outcome in spoken_of]
     loud = []
     for one in waivers:
         name = f"waiver of {one.hazard} for {one.subject} ({one.owner})"
         if one.expires <= now:
             loud.append(f"{name} expired on {one.expires.isoformat()}: it waives nothing")
             continue
-        if not any(one.matches(finding) for finding in decided):
+        if not any(one.matches(finding) for finding in there) and not any(map(one.may_match, left_out)):
             loud.append(f"{name} matches no finding: remove it, or mend its hazard or subject")
         if one.is_broad and one.hazard in blockers:
             loud.append(f"{name} accepts a blocker on every subject there is or will be: name the subjects")

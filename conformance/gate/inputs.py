@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from conformance.change import Change
-from conformance.documents import InvalidDocument
+from conformance.documents import content_of
+from conformance.profiles import Profile
+from conformance.waivers import Waiver, load_waivers
 
-__all__ = ["beside", "digest_of_waivers", "digests_of", "file_digest"]
+__all__ = ["beside", "digests_of", "file_digest", "waivers_of"]
 
 _BESIDE: Final = " (beside the snapshot)"
 
@@ -20,7 +23,7 @@ _BESIDE: Final = " (beside the snapshot)"
 def digests_of(change: Change) -> dict[str, str]:
     """Change file and desired configuration: where they lie beside the change file -> ``sha256:…``.
 
-    The waivers are no part of what is read: with a snapshot others may be given (`digest_of_waivers`).
+    The waivers are no part of what is read: with a snapshot others may be given (`waivers_of`).
 
     :raises InvalidDocument: one cannot be read.
     """
@@ -51,9 +54,18 @@ def _mapping(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def digest_of_waivers(change: Change) -> dict[str, str]:
-    """As `digests_of`, of the waivers alone; empty where there are none."""
-    return {_name(change.waivers, change): file_digest(change.waivers)} if change.waivers else {}
+def waivers_of(
+    change: Change, known: Collection[str], profile: Profile, now: datetime
+) -> tuple[list[Waiver], dict[str, str]]:
+    """The waivers of a change, and as from `digests_of` the digest of the very text that they were read from.
+
+    :raises InvalidDocument: they cannot be read, or are wrong (see `load_waivers`).
+    """
+    path = change.waivers
+    if path is None:
+        return [], {}
+    data = content_of(path)  # once: a pipe gives it once, and a file may be another one later
+    return load_waivers(path, known, profile, now, data), {_name(path, change): _digest(data)}
 
 
 def _name(path: Path, change: Change) -> str:
@@ -76,8 +88,8 @@ def file_digest(path: Path) -> str:
 
     :raises InvalidDocument: it cannot be read.
     """
-    try:
-        return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    except OSError as error:
-        msg = f"{path}: cannot be read: {error.strerror or error}"
-        raise InvalidDocument(msg) from None
+    return _digest(content_of(path))
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

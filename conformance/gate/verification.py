@@ -6,20 +6,20 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from conformance.change import Change
 from conformance.documents import InvalidDocument
-from conformance.findings import Finding, LeftOut, Verdict, judge
+from conformance.findings import Finding, LeftOut, Outcome, Verdict, judge, overall
 from conformance.gate.attestation import Forged, key_id, public_key, verified
-from conformance.gate.inputs import digest_of_waivers
+from conformance.gate.inputs import waivers_of
 from conformance.gate.whom import other_clusters
 from conformance.report.files import ENVELOPE
 from conformance.versions import InvalidVersion, Version
-from conformance.waivers import complaints, load_waivers
+from conformance.waivers import Waiver, complaints
 
 if TYPE_CHECKING:
     from conformance.run import Run
@@ -83,9 +83,15 @@ def verify(
         verdict, reasons = Verdict(record["verdict"]), tuple(map(str, record["reasons"]))
         forged.extend(_contradicted(record, findings, verdict))
         fresh_until = _moment(record["started"]) + timedelta(hours=named.fresh_hours)
+        waivers, digest = waivers_of(named, run.every_hazard(), run.profile, now)
+        named = replace(named, inputs={**named.inputs, **digest})
         if strict:
-            verdict, reasons = _strictly(run, named, record, findings, now, (verdict, reasons))
-        refused = [*_elsewhere(run, named, record, findings), *_stale(record, findings, fresh_until, now)]
+            verdict, reasons = _strictly(run, waivers, record, findings, now, (verdict, reasons))
+        refused = [
+            *_elsewhere(run, named, record, findings),
+            *_waived(run, waivers, findings),
+            *_stale(record, findings, fresh_until, now),
+        ]
     except InvalidDocument:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
@@ -109,7 +115,8 @@ def _contradicted(record: Mapping[str, Any], findings: list[Finding], verdict: V
     """Whether its findings lead to another verdict than the one that it states."""
     if record["schema"] != _SCHEMA:
         yield f"its format is {record['schema']!r}; expected {_SCHEMA!r}: examine again with this version of the suite"
-    owed, reasons = judge(findings, _left_out(record), strict=False)
+    each = {name: (Verdict(one["verdict"]), tuple(one["reasons"])) for name, one in record.get("verdicts", {}).items()}
+    owed, reasons = overall(judge(findings, _left_out(record), strict=False), each)
     if verdict is Verdict.GO and owed is not Verdict.GO:
         yield f"it states go, and its findings lead to {owed}: {', '.join(reasons)}"
     if owed is Verdict.NO_GO and verdict is not Verdict.NO_GO:
@@ -126,16 +133,16 @@ def _left_out(record: Mapping[str, Any]) -> list[LeftOut]:
 
 def _strictly(
     run: Run,
-    named: Change,
+    waivers: list[Waiver],
     record: Mapping[str, Any],
     findings: list[Finding],
     now: datetime,
     stated: tuple[Verdict, tuple[str, ...]],
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict as ``--strict`` has it: never milder than the one that is stated."""
-    waivers = load_waivers(named.waivers, run.every_hazard(), run.profile, now) if named.waivers else []
-    loud = len(complaints(waivers, findings, now, run.blockers() if waivers else ()))
-    owed = judge(findings, _left_out(record), strict=True, loud=loud)
+    left_out = _left_out(record)
+    loud = len(complaints(waivers, findings, now, run.blockers() if waivers else (), left_out))
+    owed = judge(findings, left_out, strict=True, loud=loud)
     return owed if owed[0] is Verdict.NO_GO else stated
 
 
@@ -196,7 +203,7 @@ def _same(wanted: Version, found: str | None) -> bool:
 
 def _other_files(named: Change, record: Mapping[str, Any]) -> Iterator[str]:
     """The files that describe the change must be the ones that it was made from, and no others."""
-    now = {**named.inputs, **digest_of_waivers(named)}
+    now = named.inputs
     then: Mapping[str, str] = record["inputs"]
     if named.file is None and sorted(now.values()) == sorted(then.values()):
         return  # without a change file, what files are called depends on where pytest was started
@@ -207,6 +214,17 @@ def _other_files(named: Change, record: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} was part of what it examined, and is no part of this change"
         elif now[name] != then[name]:
             yield f"{name} has changed since"
+
+
+def _waived(run: Run, waivers: list[Waiver], findings: list[Finding]) -> Iterator[str]:
+    """What it has waived must be waived by the waivers at hand, and the profile must let somebody."""
+    for one in findings:
+        if one.outcome is not Outcome.WAIVED:
+            continue
+        if one.hazard in run.profile.never_waived:
+            yield f"it has {one.hazard} on {one.subject} waived, which profile {run.profile.name} lets nobody waive"
+        elif not any(waiver.matches(one) for waiver in waivers):
+            yield f"it has {one.hazard} on {one.subject} waived, and no waiver at hand says so"
 
 
 def _stale(record: Mapping[str, Any], findings: list[Finding], until: datetime, now: datetime) -> Iterator[str]:

@@ -73,6 +73,8 @@ def everything():
     for situation in ("stuck", "repair"):
         one = examination(situation=situation, fresh_until="2026-11-22T02:13:04+00:00", snapshot="sha256:0")
         yield replace(one, verdicts={"prod": (Verdict.GO, ("3 clear, nothing blocks",))}, upgrades={}, suite="")
+    waived = finding("abm-w", "n", Outcome.WAIVED, message="m", waiver={"reason": "r", "owner": "o", "expires": "e"})
+    yield replace(go(), findings=(waived,), reasons=("1 clear, 1 waived, nothing else blocks",))
     alike = [replace(noexec(f"n-{one}"), evidence=(Evidence(f"n-{one}", "r", (str(one),)),)) for one in range(9)]
     odd = [finding(f"abm-{one}", f"n-{one}", Outcome.HAZARD, message="m") for one in range(25)]
     calm = [finding("abm-calm", f"c-{one}") for one in range(30)]
@@ -117,6 +119,8 @@ def test_no_translation_is_about_an_unknown_hazard(language):
 
 SENTENCES = [
     *("5 blocking hazards", "1 blocking hazard", "6 unknown", "2 not examined", "12 clear, nothing blocks"),
+    *("1 clear, 2 waived, nothing else blocks", "prod: nothing was examined", "a worker of pytest-xdist crashed"),
+    "the run broke off: by an error within, or because nobody took what it printed",
     *("nothing was examined", "1 warning, which --strict counts as hazards", "hosts only", "clusters only"),
     "2 waivers unmatched, expired or too broad, which --strict counts as hazards",
     "waiver of abm-vip for lb-* (net@example.com) matches no finding: remove it, or mend its hazard or subject",

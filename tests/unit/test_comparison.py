@@ -52,6 +52,7 @@ H, W, C, U, N, A = (
     [
         (H, H, "still"),
         (H, W, "still"),
+        (W, H, "new"),  # it blocks now
         (None, H, "new"),
         (C, H, "new"),
         (U, W, "new"),

@@ -40,14 +40,14 @@ HOSTS = {
 
 
 def examined(tmp_path: Path, bad: dict[tuple[str, str], Outcome], **world: Any) -> Any:
-    world.setdefault("clusters", CLUSTERS)
-    run = run_of(tmp_path, FILES, hosts=HOSTS, **world)
+    world = {"clusters": CLUSTERS, "hosts": HOSTS, "files": FILES, **world}
+    run = run_of(tmp_path, world.pop("files"), **world)
     found = {}
     for case in run.selection.cases:
         key = (case.hazard.id, case.subject.name)
         outcome = bad.get(key, Outcome.CLEAR if case.ruled_out is None else Outcome.NOT_APPLICABLE)
         found[key] = Finding(*key, outcome, Severity.BLOCKER, title="T", message="m")
-    return examine(run, found, [], NOW, strict=False, stopped=False)
+    return examine(run, found, [], NOW, strict=False)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,25 @@ def test_several_clusters_have_a_verdict_each_and_one_overall(
     found = examined(tmp_path, bad)
     assert (found.verdict, *(verdict for verdict, _ in found.verdicts.values())) == verdicts
     assert list(found.verdicts) == ["u1", "u2"]  # the one that is not upgraded has none
+
+
+def test_a_cluster_of_which_nothing_was_examined_is_no_go(tmp_path: Path) -> None:
+    """Alone it would be incomplete: another one's findings do not clear it."""
+    files = {"p.yaml": "hazards: [a]\ntarget: '1.9'", "check_a.py": check("a", on="CLUSTER", upgrade_from="'<1.8.4'")}
+    later = Upgrade(Version.parse("1.8.5"), Version.parse("1.9.1"))
+    clusters = {"u1": Cluster("u1", upgrade=UP), "u2": Cluster("u2", upgrade=later)}
+    found = examined(tmp_path, {}, files=files, clusters=clusters, hosts={})
+    assert {name: verdict for name, (verdict, _) in found.verdicts.items()} == {"u1": "go", "u2": "incomplete"}
+    assert (found.verdict, found.reasons) == ("incomplete", ("u2: nothing was examined",))
+
+
+def test_why_nobody_settled_a_case(tmp_path: Path) -> None:
+    run = run_of(tmp_path, FILES, hosts=HOSTS, clusters=CLUSTERS)
+    for told in ("", "a worker of pytest-xdist crashed"):
+        found = examine(run, {}, [], NOW, strict=False, broken_off=told)
+        assert {one.reason for one in found.coverage.not_examined} == {
+            told or "deselected by hand (-k, -m, --lf, a path …)"
+        }
 
 
 def test_one_cluster_has_that_of_the_run(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_what_is_loud_counts_under_strict_only():
         ([H], [], False, ("1 blocking hazard",)),
         ([H, H, U], MISSING, False, ("2 blocking hazards", "1 unknown", "1 not examined")),
         ([C, C], [], False, ("2 clear, nothing blocks",)),
+        ([C, A, A], [], False, ("1 clear, 2 waived, nothing else blocks",)),
         ([W, W], [], True, ("2 warnings, which --strict counts as hazards",)),
         ([N], [], False, ("nothing was examined",)),
         ([], MISSING * 2, False, ("1 not examined", "nothing was examined")),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from conformance.documents import InvalidDocument
-from conformance.findings import Finding, Outcome
+from conformance.findings import Finding, LeftOut, Outcome
 from conformance.hazards import Severity
 from conformance.profiles import Profile
 from conformance.waivers import complaints, load_waivers, waive
@@ -88,11 +88,22 @@ def test_a_subject_is_a_name_or_a_glob(load, subject, name, matches):
     assert bool(complaints(waivers, [finding(subject=name)], NOW)) is not matches
 
 
-@pytest.mark.parametrize("outcome", [Outcome.CLEAR, Outcome.UNKNOWN, Outcome.NOT_APPLICABLE])
+@pytest.mark.parametrize("outcome", [Outcome.CLEAR, Outcome.NOT_APPLICABLE])
 def test_only_what_was_found_can_be_waived(load, outcome):
     waivers = load(WAIVER)
     assert waive(finding(outcome), waivers, NOW) == finding(outcome)
     assert "matches no finding" in complaints(waivers, [finding(outcome)], NOW)[0]
+
+
+def test_of_what_was_not_decided_nobody_knows_whether_the_waiver_is_needed(load):
+    waivers = load(WAIVER)
+    unknown = finding(Outcome.UNKNOWN)
+    assert waive(unknown, waivers, NOW) == unknown
+    assert complaints(waivers, [unknown], NOW) == ()
+    left_out = [LeftOut("abm-tmp-noexec", "deselected", "wk-1"), LeftOut("abm-tmp-noexec", "nowhere")]
+    assert [complaints(waivers, [], NOW, left_out=[one]) for one in left_out] == [(), ()]
+    others = [LeftOut("abm-tmp-noexec", "deselected", "wk-2"), LeftOut("abm-cgroup-v2", "nowhere")]
+    assert "matches no finding" in complaints(waivers, [], NOW, left_out=others)[0]
 
 
 def test_a_warning_can_be_waived_and_another_hazard_not(load):

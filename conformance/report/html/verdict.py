@@ -17,6 +17,9 @@ _MEANING: Final[Mapping[Verdict, str]] = {
     Verdict.NO_GO: "Do not start this upgrade: what blocks it has to be put right first.",
     Verdict.INCOMPLETE: "Not decided: not everything could be looked at, and what was not read is not a pass.",
 }
+_ACCEPTED: Final = (
+    "What was looked for and stands in the way of this upgrade was accepted by somebody: see what is waived."
+)
 _SITUATIONS: Final[Mapping[str, str]] = {
     "before": "before the upgrade",
     "stuck": "in a stuck upgrade",
@@ -29,7 +32,8 @@ def verdict(examination: Examination, say: Words) -> Iterator[str]:
     """What is said first."""
     yield f'<section class="pf-verdict" id="pf-verdict" aria-label="{say("Verdict")}">'
     yield f'<p class="pf-label">{groups.LABELS[examination.verdict]}</p>'
-    yield f'<p class="pf-meaning">{say(_MEANING[examination.verdict])}</p>'
+    waived = examination.verdict is Verdict.GO and examination.count(Outcome.WAIVED)
+    yield f'<p class="pf-meaning">{say(_ACCEPTED if waived else _MEANING[examination.verdict])}</p>'
     yield f'<p class="pf-reasons">{text(", ".join(map(say.sentence, examination.reasons)))}</p>'
     if examination.title:
         yield f'<p class="pf-title">{text(examination.title)}</p>'

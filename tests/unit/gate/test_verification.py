@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from conformance.change import Change, Cluster, Upgrade, load_change
-from conformance.gate.inputs import digests_of
+from conformance.documents import InvalidDocument
+from conformance.gate.inputs import digests_of, file_digest
 from conformance.gate.verification import Verification, verify
 from conformance.hazards import Situation
 from conformance.profiles import Library
@@ -89,6 +91,22 @@ def rewritten(place: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     text = json.dumps(record, indent=1)[:-2] + ",\n"
     digest = hashlib.sha256(text.encode()).hexdigest()
     path.write_text(f'{text} "digest": "sha256:{digest}"\n}}\n')
+
+
+def waived(place: Path, lasts: timedelta = timedelta(hours=1)) -> str:
+    """Let the first finding be one that the waivers of the change accept; the id of its hazard."""
+    expires = (datetime.now(UTC) + lasts).isoformat()
+    waiver = {"subject": "here", "reason": "r", "owner": "o", "expires": expires}
+    found = []
+
+    def edit(record: dict[str, Any]) -> None:
+        record["findings"][0].update(outcome="waived", waiver=waiver)
+        found.append(record["findings"][0]["hazard"])
+        (place / "waivers.yaml").write_text(yaml.safe_dump({"waivers": [{"hazard": found[0], **waiver}]}))
+        record["inputs"]["waivers.yaml"] = file_digest(place / "waivers.yaml")
+
+    rewritten(place, edit)
+    return str(found[0])
 
 
 def test_it_stands_for_the_change_that_it_was_made_for(place: Path) -> None:
@@ -179,13 +197,36 @@ class TestStale:
         assert "which is yet to come" in asked(place, later=timedelta(hours=-2)).refused[0]
 
     def test_a_waiver_that_has_expired_since(self, place: Path) -> None:
-        def waived(record: dict[str, Any]) -> None:
-            waiver = {"reason": "r", "owner": "o", "expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
-            record["findings"][0].update(outcome="waived", waiver=waiver)
-
-        rewritten(place, waived)
+        waived(place)
         assert asked(place).stands
         assert "the waiver of " in asked(place, later=timedelta(hours=2)).refused[0]
+
+
+class TestWaived:
+    """What was accepted is asked again as well: by the waivers at hand, and by what the profile allows now."""
+
+    def test_a_waiver_that_no_file_holds(self, place: Path) -> None:
+        waived(place)
+        (place / "waivers.yaml").write_text(WAIVERS)
+        rewritten(place, lambda record: record["inputs"].update({"waivers.yaml": file_digest(place / "waivers.yaml")}))
+        (said,) = asked(place).refused
+        assert said.endswith(" on here waived, and no waiver at hand says so")
+
+    def test_what_nobody_may_waive_any_more(self, place: Path) -> None:
+        named = load_change(place / "upgrade.yaml")
+        hazard = waived(place)
+        profile = replace(Library().find("linux-node"), never_waived=(hazard,))
+        with pytest.raises(
+            InvalidDocument, match=f"profile linux-node lets nobody waive {hazard}: take the waiver out"
+        ):
+            verify(Run(profile, Library(), named), named, place / "reports" / "preflight.json", datetime.now(UTC))
+
+    def test_longer_than_the_profile_allows(self, place: Path) -> None:
+        named = load_change(place / "upgrade.yaml")
+        waived(place, timedelta(days=40))
+        profile = replace(Library().find("linux-node"), longest_waiver_days=30)
+        with pytest.raises(InvalidDocument, match="is more than 30 days ahead"):
+            verify(Run(profile, Library(), named), named, place / "reports" / "preflight.json", datetime.now(UTC))
 
 
 class TestStrictly:

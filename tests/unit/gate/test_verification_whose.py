@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +75,22 @@ class TestWaivers:
         said = refused(preflight(*LOCAL, VERIFY, cwd=place))
         assert said == ["one.yaml was part of what it examined, and is no part of this change"]
 
+    @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+    def test_what_counts_is_what_was_read_and_not_what_stands_there_later(
+        self, tmp_path: Path, workers: tuple[str, ...]
+    ) -> None:
+        """A pipe gives it once, as ``--waivers=<(…)`` does."""
+        data = f"waivers:\n{WAIVER.format('elsewhere')}".encode()
+        os.mkfifo(tmp_path / "pipe.yaml")
+        writer = threading.Thread(target=(tmp_path / "pipe.yaml").write_bytes, args=(data,))
+        writer.start()
+        result = preflight(*LOCAL, "--waivers=pipe.yaml", *workers, cwd=tmp_path, patience=30)
+        writer.join()
+        assert result.code == 0, result
+        assert result.report["inputs"] == {"pipe.yaml": f"sha256:{hashlib.sha256(data).hexdigest()}"}
+
     def test_the_same_file_with_another_content(self, place: Path) -> None:
-        (place / "one.yaml").write_text("waivers:\n" + WAIVER.format("*"))
+        (place / "one.yaml").write_text("waivers:\n" + WAIVER.format("anywhere"))
         said = refused(preflight(*LOCAL, "--waivers=one.yaml", VERIFY, cwd=place))
         assert said == ["one.yaml has changed since"]
 
