@@ -231,7 +231,7 @@ def version_of(entry: Entry) -> Version | None:
     if entry.value is None:
         return None
     try:
-        return Version.parse(entry.text())
+        return Version.stated(entry.text())
     except InvalidVersion as error:
         entry.fail(str(error))
         raise

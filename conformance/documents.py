@@ -191,7 +191,7 @@ class Entry:
         if self.value is None and default is not None:
             return default
         if not isinstance(self.value, str) or not self.value.strip():
-            self.fail(f"expected text, not {_kind(self.value) if self.value != '' else 'an empty text'}")
+            self.fail(f"expected text, not {'an empty text' if isinstance(self.value, str) else _kind(self.value)}")
         return str(self.value)
 
     def flag(self, *, default: bool) -> bool:

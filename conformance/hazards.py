@@ -161,6 +161,14 @@ class Hazard:
         if not (self.title and self.remedy and self.on and self.situations):
             msg = f"hazard {self.id}: title, remedy, a situation and at least one target (on=[...]) are needed"
             raise InvalidHazard(msg)
+        severity: object = self.severity
+        if not isinstance(severity, Severity):
+            msg = f"hazard {self.id}: severity={severity!r}: expected {', '.join(one.name for one in Severity)}"
+            raise InvalidHazard(msg)
+        strange = [one for one in self.on if not isinstance(one, Target)]
+        if strange:
+            msg = f"hazard {self.id}: on=[{strange[0]!r}]: expected {', '.join(one.name for one in Target)}"
+            raise InvalidHazard(msg)
         scopes = {_scope(one) for one in self.on}
         if len(scopes) > 1:
             msg = f"hazard {self.id}: on={[str(one) for one in self.on]} mixes hosts with clusters or the fleet"
@@ -229,7 +237,7 @@ def hazard(
     *,
     title: str,
     severity: Severity,
-    on: list[Target] | tuple[Target, ...],
+    on: Target | list[Target] | tuple[Target, ...],
     source: Source,
     remedy: str,
     upgrade_from: str | None = None,
@@ -254,7 +262,7 @@ def hazard(
             id=id,
             title=title,
             severity=severity,
-            on=tuple(on),
+            on=(on,) if isinstance(on, str) else tuple(on),
             source=source,
             remedy=remedy,
             upgrade_from=Specifier.parse(upgrade_from) if upgrade_from else None,

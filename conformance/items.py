@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
 from io import StringIO
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from conformance.answers import NotApplicable, Unreadable
-from conformance.evidence import evidence_of
 from conformance.facts.declare import BUILT_IN, Every, Fact
 from conformance.facts.resolve import needs_of
-from conformance.findings import Evidence, Finding, Outcome
+from conformance.findings import Finding, Outcome
 from conformance.harmless import make_harmless
-from conformance.hazards import Clear, HazardFound, Severity, Target
+from conformance.hazards import Clear, Severity, Target
 from conformance.reads import PodExec, PodLogs
+from conformance.settle import RuledOut, finding_about, reason_of
 
 if TYPE_CHECKING:
     from conformance.run import Run
     from conformance.select import Case
 
-__all__ = ["CheckFile", "CheckItem", "decide", "finding_of", "own_marks", "when_torn_down"]
-
-_ASSERTED: Final = "\nassert "
+__all__ = ["CheckFile", "CheckItem", "decide", "own_marks"]
 
 
 class CheckFile(pytest.Module):
@@ -38,7 +36,7 @@ class CheckFile(pytest.Module):
         # The pack's loader has imported it, below the package name by which its relative imports work.
         for check, _ in self.run.table.values():
             if check.path == self.path:
-                return __import__("sys").modules[check.function.__module__]
+                return sys.modules[check.function.__module__]
         return super()._getobj()  # type: ignore[no-untyped-call]
 
     def istestfunction(self, obj: object, name: str) -> bool:  # noqa: ARG002 - pytest's signature
@@ -104,7 +102,13 @@ class CheckItem(pytest.Function):
         wanted = set(self._fixtureinfo.initialnames)
         known = {name for name in wanted if name in BUILT_IN or isinstance(self.case.check.scope.get(name), Fact)}
         marks = {mark.name for mark in self.iter_markers()}
-        return wanted == known and not marks & {"skip", "skipif", "xfail", "usefixtures"}
+        return wanted == known and not marks & {"skip", "skipif", "xfail", "usefixtures"} and not self._is_watched()
+
+    def _is_watched(self) -> bool:
+        """Whether a plugin runs items in its own way, as those that run failures again do: it relies on all phases."""
+        known = ("_pytest.", "xdist.", "conformance.")
+        runners = self.ihook.pytest_runtest_protocol.get_hookimpls()
+        return not all(one.function.__module__.startswith(known) for one in runners)
 
     def label_with(self, case: Case, *, light: bool) -> None:
         """Let ``-k`` find the hazard's id and the subject's name, and ``-m`` its severity and target."""
@@ -128,11 +132,11 @@ class CheckItem(pytest.Function):
     def setup(self) -> None:
         """Make the facts that the check names; one that cannot be read is an error here, never a pass."""
         if self.case.ruled_out is not None:
-            pytest.skip(self.case.ruled_out)
+            raise RuledOut(self.case.ruled_out)
         try:
             self._prepare()
         except NotApplicable as failure:
-            pytest.skip(failure.reason)
+            raise RuledOut(failure.reason) from None
 
     def _prepare(self) -> None:
         case = self.case
@@ -175,7 +179,7 @@ class CheckItem(pytest.Function):
         try:
             self._let_decide()
         except NotApplicable as failure:
-            pytest.skip(failure.reason)
+            raise RuledOut(failure.reason) from None
 
     def _let_decide(self) -> None:
         try:
@@ -209,7 +213,7 @@ class CheckItem(pytest.Function):
         """One plain message, in every phase; the whole traceback only for those who ask for it with ``--tb``."""
         if self.run.tracebacks:
             return super()._repr_failure_py(excinfo, style)
-        return f"{self.case.hazard.id} on {self.case.subject.name}: {_reason(excinfo.value)}"
+        return f"{self.case.hazard.id} on {self.case.subject.name}: {reason_of(excinfo.value)}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]
         """As `_repr_failure_py`, which pytest asks in the other phases."""
@@ -223,15 +227,6 @@ def _ranges(thing: Any) -> bool:
     return thing.kind != "host" and (
         bool(thing.needs) or any(isinstance(one, Every | PodExec | PodLogs) for one in thing.sources)
     )
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, Unreadable | HazardFound):
-        return str(error)
-    if isinstance(error, AssertionError):
-        text, _, explained = str(error).partition(_ASSERTED)
-        return text if not text.startswith("assert ") else f"found: {text.removeprefix('assert ')}{explained}"
-    return f"the check itself failed, which is a mistake in it: {type(error).__name__}: {error}"
 
 
 def decide(item: CheckItem) -> None:
@@ -272,69 +267,5 @@ def _ruled_out(item: CheckItem, call: pytest.CallInfo[Any], reason: str) -> pyte
         start=call.start,
         stop=call.stop,
     )
-    report.preflight = _finding(item.case, Outcome.NOT_APPLICABLE, message=reason).to_dict()  # type: ignore[attr-defined]
+    report.preflight = finding_about(item.case, Outcome.NOT_APPLICABLE, message=reason).to_dict()  # type: ignore[attr-defined]
     return make_harmless(report)
-
-
-def finding_of(item: CheckItem, call: pytest.CallInfo[Any]) -> Finding | None:
-    """The finding that this phase of an item settles, None where the next phase does."""
-    case, error = item.case, call.excinfo.value if call.excinfo else None
-    if error is None:
-        return _finding(case, Outcome.CLEAR, message=item.told) if call.when == "call" else None
-    if call.when == "teardown":
-        return _finding(case, Outcome.UNKNOWN, message=_reason(error), remedy=_MEND, item=item)
-    if isinstance(error, pytest.skip.Exception):
-        return _finding(case, Outcome.NOT_APPLICABLE, message=str(error.msg))
-    if isinstance(error, AssertionError) and call.when == "call":
-        own = error if isinstance(error, HazardFound) else HazardFound(_reason(error))
-        blocks = case.hazard.severity is Severity.BLOCKER and not own.lower
-        message = f"{own.message} ({case.note})" if case.note else own.message
-        outcome = Outcome.HAZARD if blocks else Outcome.WARNING
-        remedy = own.remedy or case.hazard.remedy
-        return _finding(case, outcome, message=message, remedy=remedy, lines=own.evidence, item=item)
-    remedy = "Make it readable, then run again." if isinstance(error, Unreadable) else _MEND
-    return _finding(case, Outcome.UNKNOWN, message=_reason(error), remedy=remedy, item=item)
-
-
-def when_torn_down(settled: Finding | None, error: Finding) -> Finding:
-    """What stands where a fixture fails after a finding was settled: a hazard, and the reason of an unknown.
-
-    Everything else is unknown then: a check that went wrong vouches for nothing.
-    """
-    if settled is None:
-        return error
-    if settled.outcome in (Outcome.HAZARD, Outcome.UNKNOWN):
-        return replace(settled, notes=(*settled.notes, f"afterwards, {error.message}"))
-    if settled.outcome in (Outcome.WARNING, Outcome.WAIVED):
-        return replace(error, message=f"{error.message} (before that it had found: {settled.message})")
-    return error
-
-
-_MEND: Final = "Report it to those who keep the check, with the snapshot (--save-snapshot)."
-
-
-def _finding(
-    case: Case,
-    outcome: Outcome,
-    *,
-    message: str = "",
-    remedy: str = "",
-    lines: tuple[str, ...] = (),
-    item: CheckItem | None = None,
-) -> Finding:
-    evidence: tuple[Evidence, ...] = ()
-    if item is not None and outcome is not Outcome.UNKNOWN:
-        reads = item.run.closure.reads(needs_of(item.obj), case.check.scope, case.subject)
-        evidence = evidence_of(dict.fromkeys(reads), lines, item.run.snapshot.answer)
-    told = outcome not in (Outcome.CLEAR, Outcome.NOT_APPLICABLE)
-    return Finding(
-        hazard=case.hazard.id,
-        subject=case.subject.name,
-        outcome=outcome,
-        severity=case.hazard.severity,
-        title=case.hazard.title if told else "",
-        message=message,
-        evidence=evidence,
-        remedy=remedy,
-        source=str(case.hazard.source) if told else "",
-    )

@@ -154,7 +154,7 @@ def _make_run(config: pytest.Config) -> Any:
     from conformance.gate.inputs import beside, digests_of
     from conformance.gate.whom import identified
     from conformance.hazards import Situation
-    from conformance.overrides import targets_of, with_default_subject, with_desired, with_options
+    from conformance.overrides import check_directions, targets_of, with_default_subject, with_desired, with_options
     from conformance.profiles import Library
     from conformance.recorded import change_of
     from conformance.run import Run
@@ -214,6 +214,7 @@ def _make_run(config: pytest.Config) -> Any:
         run.settle()  # its checks are imported already; whom the change names may be others by now
     else:
         run.take(settled)
+    check_directions(run.change, run.profile.target)
     run.check_parameters()
     if not kept:
         stays = any(option(one) for one in ("--plan", "--list-hazards", "--collect-only", "--verify"))

@@ -11,7 +11,7 @@ from conformance.change import Change, Cluster, Host, Upgrade, expanded
 from conformance.documents import InvalidDocument
 from conformance.versions import InvalidVersion, Version
 
-__all__ = ["targets_of", "with_default_subject", "with_desired", "with_options"]
+__all__ = ["check_directions", "targets_of", "with_default_subject", "with_desired", "with_options"]
 
 _LOCAL: Final = "local://"
 
@@ -34,13 +34,30 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
     nodes = change.nodes
     if options.get("hosts"):
         specs = [one.strip() for part in options["hosts"] for one in part.split(",") if one.strip()]
-        hosts = {spec: next((h for h in hosts.values() if h.connection == spec), Host(spec, spec)) for spec in specs}
+        there = {one.connection: one for one in hosts.values()}
+        hosts = {one.name: one for one in (there.get(spec, Host(spec, spec)) for spec in specs)}
         nodes = ()
     kubeconfig, context = options.get("kubeconfig"), options.get("kube_context")
     if kubeconfig or context:
-        name = str(options.get("cluster_name") or context or kubeconfig)
-        clusters = {name: Cluster(name, expanded(kubeconfig) if kubeconfig else None, context)}
-        hosts = {k: replace(h, cluster=None if "workstation" in h.roles else name) for k, h in hosts.items()}
+        path = expanded(kubeconfig) if kubeconfig else None
+        if len(clusters) > 1:
+            msg = (
+                f"{'--kubeconfig' if kubeconfig else '--kube-context'}: the change names several clusters; give each its "
+                "own `kubeconfig` and `context` in the change file"
+            )
+            raise InvalidDocument(msg)
+        if clusters:  # it is the one that the change speaks of, by whatever name
+            clusters = {
+                key: replace(one, kubeconfig=path or one.kubeconfig, context=context, connected=True)
+                for key, one in clusters.items()
+            }
+        else:
+            name = str(options.get("cluster_name") or context or kubeconfig)
+            clusters = {name: Cluster(name, path, context)}
+            hosts = {key: replace(one, cluster=None) for key, one in hosts.items()}
+    if len(clusters) == 1:
+        (only,) = clusters
+        hosts = {key: replace(one, cluster=one.cluster or _of(one, only)) for key, one in hosts.items()}
     ssh = change.ssh
     if options.get("ssh_config"):
         ssh = replace(ssh, config=expanded(options["ssh_config"]))
@@ -59,6 +76,11 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
         examine=(options["examine"],) if options.get("examine") else change.examine,
         exec=change.exec and not options.get("no_exec"),
     )
+
+
+def _of(host: Host, cluster: str) -> str | None:
+    """The cluster of a host that names none, where there is one only."""
+    return None if "workstation" in host.roles else cluster
 
 
 def with_desired(change: Change, paths: Sequence[str] | None) -> Change:
@@ -84,9 +106,27 @@ def targets_of(change: Change) -> list[Version]:
     return [one.target for one in upgrades if one.target and not one.none]
 
 
+def check_directions(change: Change, target: Version | None) -> None:
+    """Whether each upgrade that the change states leads upwards.
+
+    :param target: of the profile, where the change names none.
+    :raises InvalidDocument: one leads to an earlier version, which would rule out hazards that are there.
+    """
+    for name in change.clusters or [None]:
+        upgrade = change.upgrade_of(name)
+        before, after = upgrade.source, upgrade.target or target
+        if upgrade.none or before is None or after is None:
+            continue
+        length = 2 if before.is_series or after.is_series else None
+        if before.public[0][:length] > after.public[0][:length]:
+            where = f"cluster {name}: " if name else ""
+            msg = f"{where}the upgrade is from {before} to {after}, which is earlier: have the two been swapped?"
+            raise InvalidDocument(msg)
+
+
 def _version_option(name: str, text: str | None) -> Version | None:
     try:
-        return Version.parse(text) if text else None
+        return Version.stated(text) if text else None
     except InvalidVersion as error:
         msg = f"{name}: {error}"
         raise InvalidDocument(msg) from None

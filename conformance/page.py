@@ -43,7 +43,8 @@ class Page:
     def claim(self) -> None:
         """Ask pytest-html for the report, unless somebody has, or nothing will be run."""
         option = self.config.option
-        if hasattr(option, "htmlpath") and not option.htmlpath and not option.collectonly:
+        shows = option.collectonly or option.showfixtures or option.show_fixtures_per_test
+        if hasattr(option, "htmlpath") and not option.htmlpath and not shows:
             option.htmlpath = str(Path(option.report_dir) / "preflight.html")
             option.self_contained_html = True
             self.claimed = True

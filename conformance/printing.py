@@ -47,7 +47,9 @@ def print_asked(config: pytest.Config) -> int:
 
 
 def _out(text: str) -> int:
-    sys.stdout.write(text.rstrip("\n") + "\n")
+    encoding = sys.stdout.encoding or "utf-8"
+    plain = text.encode(encoding, "backslashreplace").decode(encoding)  # not every terminal can show all of it
+    sys.stdout.write(plain.rstrip("\n") + "\n")
     return 0
 
 

@@ -15,12 +15,13 @@ from conformance.change import Change
 from conformance.findings import Examination, Finding, Outcome, Verdict
 from conformance.given import Given
 from conformance.harmless import make_harmless
-from conformance.items import CheckFile, CheckItem, finding_of, own_marks, when_torn_down
+from conformance.items import CheckFile, CheckItem, own_marks
 from conformance.options import make_run
 from conformance.page import ROWS, Page
 from conformance.places import PAGE, check_places
 from conformance.report.files import ReportNotWritten, discard
 from conformance.report.text import terminal
+from conformance.settle import finding_of, when_torn_down
 from conformance.waivers import waive
 
 __all__ = ["Session"]
@@ -76,6 +77,8 @@ class Session:
         if config.args_source is not pytest.Config.ArgsSource.ARGS:
             wanted = dict.fromkeys(self.run.table[one][0].path for one in self.run.profile.hazards)
             config.args[:] = [str(path) for path in wanted]
+            # What the files of checks show in their docstrings is nothing that this run is about.
+            config.option.doctestmodules = False
 
     def _register_fixtures(self) -> None:
         """Facts are fixtures: a plain fixture can name them, and ``--fixtures`` lists them."""

@@ -24,6 +24,9 @@ _VERSION: Final = re.compile(
     r"[vV]?(?P<release>[0-9]+(?:\.[0-9]+)*)"
     r"(?P<suffix>(?:[A-Za-z+~^_-]|\.(?=[A-Za-z]))[0-9A-Za-z+~^_.-]*(?<=[0-9A-Za-z+]))?"
 )
+#: As vendors and people write "whichever patch of it".
+_SERIES: Final = re.compile(r"(?P<release>[vV]?[0-9]+\.[0-9]+)\.[xXzZ*]")
+_STATED: Final = re.compile(r"[vV]?[0-9]+(?:\.[0-9]+)?|[vV]?[0-9]+(?:\.[0-9]+){2,}(?:[-+~^_].*)?")
 _PRE: Final = re.compile(r"(?i)[-~.]?(?P<kind>dev|alpha|beta|pre|rc)(?![a-z])[-.]?(?P<number>[0-9]*)")
 _PRE_RANK: Final = {"dev": 0, "alpha": 1, "beta": 2, "pre": 3, "rc": 4}
 _RELEASED: Final = (9, 0)
@@ -86,6 +89,27 @@ class Version:
         words = _PARTS.findall(rest.lower())
         parts = tuple((1, int(word), "") if word.isdigit() else (0, 0, word) for word in words)
         return cls(stripped, release, (_without_zeros(release), rank, parts))
+
+    @classmethod
+    def stated(cls, text: str) -> Version:
+        """The version that a person names for an upgrade: stricter than `parse`, for a slip would rule hazards out.
+
+        Two numbers are a release as a whole, also with an x behind them; a suffix needs three in front of it.
+
+        >>> Version.stated("1.8.x") == Version.stated("1.8")
+        True
+
+        :raises InvalidVersion: the text is no such version.
+        """
+        series = _SERIES.fullmatch(text.strip())
+        version = cls.parse(series["release"] if series else text)
+        if not version.is_prerelease and not _STATED.fullmatch(version.text):
+            msg = (
+                f"{_shown(version.text)} names no release: expected three numbers and perhaps a suffix, as in 1.8.2 or "
+                "1.8.2-gke.5, or two for whichever of its patches, as in 1.8"
+            )
+            raise InvalidVersion(msg)
+        return version
 
     @property
     def major(self) -> int:

@@ -6,13 +6,18 @@ import os
 from collections.abc import Generator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.lab.tools import LabError
 
-# How long an example takes says more about the machine than about the code. The rest stays as it is where we are run.
-settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+try:
+    from hypothesis import HealthCheck, settings
+except ModuleNotFoundError:
+    # A checkout that was installed to examine machines, without `dev`: pytest loads this file all the same.
+    pass
+else:
+    # How long an example takes says more about the machine than about the code. The rest stays as it is where we are run.
+    settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,10 +18,11 @@ import pytest
 from conformance.change import Change, Cluster, Host
 from conformance.findings import Finding
 from conformance.hazards import Situation
-from conformance.items import CheckFile, finding_of
+from conformance.items import CheckFile
 from conformance.profiles import Library, Profile
 from conformance.recorded import change_of
 from conformance.run import Run
+from conformance.settle import finding_of
 from conformance.snapshot import Snapshot
 from tests.hazards.worlds import Api, Machine, upgrade_of
 

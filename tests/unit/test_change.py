@@ -1,12 +1,13 @@
 """The change file and what the command line puts over it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conformance.change import Change, Cluster, Host, NodesOf, Upgrade, load_change
 from conformance.documents import InvalidDocument
-from conformance.overrides import with_default_subject, with_desired, with_options
+from conformance.overrides import check_directions, with_default_subject, with_desired, with_options
 from conformance.versions import Version
 
 WHOLE = """\
@@ -187,8 +188,9 @@ def test_nothing_said_changes_nothing(read):
 def test_hosts_of_the_command_line_keep_what_the_file_knows_of_them(read):
     change = with_options(read(WHOLE), {"hosts": ["ssh://ops@10.200.0.2, wk-9", "local://"]})
     assert change.nodes == ()
-    assert list(change.hosts) == ["ssh://ops@10.200.0.2", "wk-9", "local://"]
-    assert change.hosts["ssh://ops@10.200.0.2"].roles == ("control-plane", "load-balancer")
+    assert list(change.hosts) == ["cp-1", "wk-9", "station"]
+    assert {name: one.name for name, one in change.hosts.items()} == {one: one for one in change.hosts}
+    assert change.hosts["cp-1"].roles == ("control-plane", "load-balancer")
     assert change.hosts["wk-9"] == Host("wk-9", "wk-9")
 
 
@@ -200,9 +202,57 @@ def test_a_cluster_of_the_command_line_is_the_only_one_and_has_the_hosts():
     assert (change.clusters["ctx"].context, change.hosts["w"].cluster) == ("ctx", None)
 
 
+def test_a_kubeconfig_of_the_command_line_is_that_of_the_cluster_in_the_file():
+    """Its name, versions, role and desired files are what the change is about."""
+    upgrade = Upgrade(version("1.8.3"), version("1.9.0"))
+    cluster = Cluster("prod", Path("old"), "old", role="user", upgrade=upgrade, desired=(Path("d"),), connected=False)
+    hosts = {"wk-1": Host("wk-1", "ssh://wk-1", cluster="prod")}
+    change = with_options(Change(clusters={"prod": cluster}, hosts=hosts), {"kubeconfig": "k", "kube_context": "ctx"})
+    assert change.clusters == {"prod": replace(cluster, kubeconfig=Path("k"), context="ctx", connected=True)}
+    assert change.hosts == hosts
+    change = with_options(Change(clusters={"prod": cluster}), {"hosts": ["a"]})
+    assert change.hosts["a"].cluster == "prod"
+
+
+@pytest.mark.parametrize("options", [{"kubeconfig": "k"}, {"kube_context": "ctx"}])
+def test_of_several_clusters_nobody_knows_whose_kubeconfig_it_is(options):
+    clusters = {name: Cluster(name) for name in ("a", "b")}
+    with pytest.raises(InvalidDocument, match="the change names several clusters; give each its own `kubeconfig`"):
+        with_options(Change(clusters=clusters), options)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "of_profile", "fine"),
+    [
+        ("1.8.3", "1.9", None, True),
+        ("1.9.1", "1.9", None, True),
+        ("1.9", "1.9.0", None, True),
+        ("1.9.1", "1.9.1", None, True),
+        ("1.9.1", None, "1.9", True),
+        (None, "1.9", None, True),
+        ("1.10.0", None, "1.9", False),
+        ("1.10.0", "1.9", None, False),
+        ("1.9.2", "1.9.1", None, False),
+        ("2.0", "1.19", None, False),
+    ],
+)
+def test_an_upgrade_leads_upwards(before, after, of_profile, fine):
+    upgrade = Upgrade(version(before) if before else None, version(after) if after else None)
+    target = version(of_profile) if of_profile else None
+    for change in (Change(upgrade=upgrade), Change(clusters={"a": Cluster("a", upgrade=upgrade)})):
+        if fine:
+            check_directions(change, target)
+            continue
+        with pytest.raises(InvalidDocument, match="which is earlier: have the two been swapped"):
+            check_directions(change, target)
+    stays = {"a": Cluster("a", upgrade=Upgrade(none=True))}
+    check_directions(Change(clusters=stays, upgrade=upgrade), target)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"upgrade_to": "1.8.O"}, "--upgrade-to: '1.8.O' names no release: expected three numbers"),
         ({"upgrade_from": "new"}, "--upgrade-from: 'new' is no version"),
         ({"upgrade_to": "=1.9"}, "--upgrade-to: '=1.9' is no version"),
         ({"ssh_config": "~no-such-user/x"}, "~no-such-user"),

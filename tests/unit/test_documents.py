@@ -149,6 +149,7 @@ def test_values_of_a_kind():
     [
         (lambda: entry(None).text(), "f: k: expected text, not nothing"),
         (lambda: entry("").text(), "f: k: expected text, not an empty text"),
+        (lambda: entry(" ").text(), "f: k: expected text, not an empty text"),
         (lambda: entry("  ").text("d"), "f: k: expected text"),
         (lambda: entry(True).text(), "f: k: expected text, not true or false"),
         (lambda: entry("yes?").flag(default=False), "expected true or false, not text"),

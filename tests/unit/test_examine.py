@@ -105,6 +105,14 @@ def test_they_are_told(tmp_path: Path) -> None:
     assert isinstance(found.verdicts["u1"][0], Verdict)
 
 
+def test_when_reading_began_and_ended(tmp_path: Path) -> None:
+    """Also where it is decided later, from a snapshot: JUnit would tell of hours that nobody spent."""
+    times = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:02+00:00"}
+    found = examined(tmp_path, {}, snapshot=Snapshot(**times))
+    assert (found.started, found.finished) == tuple(times.values())
+    assert examined(tmp_path, {}, snapshot=Snapshot()).finished
+
+
 def test_until_when_it_counts() -> None:
     assert fresh_until("2026-01-01T23:30:00+00:00", 24) == "2026-01-02T23:30:00+00:00"
     assert [fresh_until(one, 24) for one in ("", "soon")] == ["", ""]

@@ -8,6 +8,7 @@ import pytest
 
 from conformance.documents import InvalidDocument
 from conformance.facts import SHARED
+from conformance.hazards import Target
 from conformance.packs import InvalidPack, builtin_pack, installed_packs, load_checks, pack_beside
 from conformance.select import checks_by_hazard
 from tests.unit.packing import check, pack_of
@@ -86,6 +87,9 @@ def test_packs_of_the_same_names_do_not_meet(tmp_path):
         (check("a", upgrade_from="'latest'"), "InvalidHazard: hazard a: "),
         (check("a", on="NODE, CLUSTER"), "mixes hosts with clusters"),
         (check("a", on=""), "at least one target"),
+        (check("a", on="'host'"), "hazard a: on=['host']: expected HOST, NODE"),
+        (check("a").replace("[NODE]", "'host'"), "hazard a: on=['host']: expected HOST, NODE"),
+        (check("a", severity="'blocker'"), "hazard a: severity='blocker': expected BLOCKER"),
         ("@host_fact('x')\ndef subject(text): pass\n" + check("a"), "a fact cannot be called 'subject'"),
         ("@host_fact('x')\ndef nothing(): pass\n", "InvalidFact: fact nothing"),
         ("fact = host_fact(command('cat /etc/x | grep y', sudo=True))\n", "InvalidRead"),
@@ -195,3 +199,8 @@ def test_a_module_of_facts_that_no_check_imports_is_named_where_it_is_broken(tmp
     )
     with pytest.raises(InvalidPack, match=r"facts_more: cannot be imported: SyntaxError"):
         load_checks(pack)
+
+
+def test_a_single_target_needs_no_brackets(tmp_path):
+    (found,) = load_checks(pack_of(tmp_path, {"checks/check_a.py": check("a").replace("[NODE]", "NODE")}))
+    assert found.hazards[0].on == (Target.NODE,)

@@ -4,6 +4,7 @@ import json
 
 from conformance.change import Change, Cluster, Host, NodesOf
 from conformance.printing import _plan_record, _plan_text
+from tests.running import preflight
 from tests.unit.packing import check, run_of
 
 FACTS = """
@@ -104,6 +105,15 @@ def test_the_plan_for_a_program(tmp_path):
     )
     assert record["desired"] == {"c": {"files": ["d.yaml"], "documents": ["desired Thing.example.com"]}}
     assert record["before_all_else"]["reads"] == {"c": ["get /version", "list nodes"]}
+
+
+def test_a_terminal_that_cannot_show_everything(tmp_path):
+    """As in a locale of C: what it cannot show is spelt out."""
+    env = {"PYTHONIOENCODING": "ascii"}
+    result = preflight("--list-hazards", cwd=tmp_path, env=env)
+    assert result.code == 0, result
+    assert "Anthos clusters on bare metal: known issues" in result.out
+    assert "\\u30af\\u30e9\\u30b9\\u30bf" in result.out
 
 
 def test_nobody_is_named(tmp_path):

@@ -80,6 +80,7 @@ def run(data: Path, request: pytest.FixtureRequest) -> Any:
     def start(snapshot: str, *args: object, **more: Any) -> Result:
         return preflight("--profile=linux-node", f"--snapshot={data / snapshot}.json", *args, cwd=directory, **more)
 
+    start.directory = directory  # type: ignore[attr-defined]
     return start
 
 
@@ -210,6 +211,63 @@ class TestReporting:
         assert (result.code, result.report["verdict"]) == (10, "incomplete"), result
 
 
+#: What projects of other people have, with a go in reach for nobody.
+SKIPPING = {
+    "a mark": "def pytest_collection_modifyitems(items):\n"
+    "    for one in items:\n        one.add_marker(pytest.mark.skip(reason='mine'))\n",
+    "a hook": "def pytest_runtest_setup(item):\n    pytest.skip('mine')\n",
+}
+WATCHING = """
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    item.phases = []
+    result = yield
+    assert item.phases == ["setup", "call", "teardown"] or "call" not in item.phases
+    assert "teardown" in item.phases
+    return result
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    item.phases.append(call.when)
+    return (yield)
+"""
+
+
+class TestOthers:
+    """Plugins and conftest files of the project that pytest is started in."""
+
+    @pytest.mark.parametrize("how", SKIPPING)
+    @pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
+    def test_whoever_skips_a_check_clears_nothing(self, run: Any, how: str, workers: tuple[str, ...]) -> None:
+        # With a fixture for everything no item is decided in one step.
+        loud = "@pytest.fixture(autouse=True)\ndef loud(): pass\n"
+        run.directory.joinpath("conftest.py").write_text(f"import pytest\n{loud}{SKIPPING[how]}")
+        result = run("ill", *workers, "--confcutdir=.", "-p", "conftest", env={"PYTHONPATH": str(run.directory)})
+        assert (result.code, result.report["verdict"]) == (10, "incomplete"), result
+        finding = result.finding("os-tmp-noexec", "web-1")
+        assert (finding["outcome"], finding["message"]) == (
+            "unknown",
+            "skipped from outside, by a mark, a fixture or a hook that is not the check's: mine",
+        )
+        # What the versions or the machine rule out is ruled out all the same, but for those who were never asked.
+        assert result.outcomes["os-centos-repos", "web-2"] in ("not-applicable", "unknown")
+
+    def test_a_fixture_for_everything_does_not_reach_checks_that_name_facts_alone(self, run: Any) -> None:
+        text = "import pytest\n@pytest.fixture(autouse=True)\ndef mine():\n    pytest.skip('mine')\n"
+        run.directory.joinpath("conftest.py").write_text(text)
+        result = run("ill", "-p", "conftest", env={"PYTHONPATH": str(run.directory)})
+        assert (result.code, result.report["verdict"]) == (1, "no-go"), result
+
+    def test_a_plugin_that_runs_items_in_its_own_way_sees_every_phase(self, run: Any) -> None:
+        run.directory.joinpath("conftest.py").write_text(f"import pytest\n{WATCHING}")
+        result = run("ill", "-p", "conftest", env={"PYTHONPATH": str(run.directory)})
+        assert (result.code, result.report["verdict"]) == (1, "no-go"), result
+        assert "INTERNALERROR" not in result.out
+
+    def test_doctests_are_not_looked_for_in_checks(self, run: Any) -> None:
+        assert run("well", "--doctest-modules").code == 0
+
+
 class TestContactingNobody:
     def test_collect_only(self, tmp_path: Path) -> None:
         """Of a host where nobody is, with no key to log in with."""
@@ -227,6 +285,14 @@ class TestContactingNobody:
         for name, text in (("mounts", "in mount order"), ("kernel", "The version of the running kernel")):
             assert re.search(rf"^{name}\b.*\n    .*{text}", result.out, re.MULTILINE), result
         assert not result.reports.exists()
+
+    def test_listing_fixtures_leaves_the_reports_alone(self, run: Any) -> None:
+        def digests(result: Result) -> dict[str, str]:
+            return {one.name: one.read_text() for one in result.reports.iterdir()}
+
+        before = digests(run("well"))
+        for option in ("--fixtures", "--fixtures-per-test"):
+            assert digests(run("well", option)) == before
 
 
 FOREIGN = """

@@ -53,6 +53,27 @@ def test_the_numbers_of_a_version():
 
 
 @pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        *(("1.8", "1.8"), ("v1.8.x", "v1.8"), ("1.8.X", "1.8"), ("4.14.z", "4.14"), (" 1.8.* ", "1.8"), ("2", "2")),
+        *((one, one) for one in ("1.8.2", "v1.8.2", "1.8.2-gke.5", "v1.29.1+rke2r1", "1.29.0-eks-a-33", "1.8.2.1")),
+        *((one, one) for one in ("4.14.0-rc.1", "1.35-rc.1", "4.14.0-0.nightly-2023-11-01")),
+    ],
+)
+def test_versions_that_people_state(text, written):
+    assert str(version(written)) == str(Version.stated(text)) == written
+    assert Version.stated(text).is_series is (len(version(written).release) < 3 and "-" not in written)
+
+
+@pytest.mark.parametrize(
+    "text", ["1.8.O", "1.8-gke.5", "1.27+", "1.8.1O", "1.8.2.x", "1.x", "1.x.y", "1.8.el8", "1.8x", "new", ""]
+)
+def test_what_people_state_by_a_slip_is_refused(text):
+    with pytest.raises(InvalidVersion, match="expected"):
+        Version.stated(text)
+
+
+@pytest.mark.parametrize(
     "text", ["", "v", "x1", "1.", "1..8", ".8", "1.8.*", "1 8", "1.8\n2", "1.8-", "٣.1", "1" * 5000, "1:1.8"]
 )
 def test_what_is_no_version_is_refused_by_name(text):
