@@ -51,7 +51,9 @@ def _catalogue(run: Run) -> dict[str, Any]:
     files = {check.path for check, _ in run.table.values()} | {run.profile.file}
     # Names and content, wherever the checkout lies.
     for path in sorted(files, key=lambda one: one.parts[-2:]):
-        digest.update("/".join(path.parts[-2:]).encode() + b"\0" + _content(path) + b"\0")
+        # The bytes of its name, which need not be UTF-8.
+        name = "/".join(path.parts[-2:]).encode("utf-8", "surrogateescape")
+        digest.update(name + b"\0" + _content(path) + b"\0")
     return {"hazards": len(run.table), "digest": f"sha256:{digest.hexdigest()[:16]}"}
 
 

@@ -93,7 +93,7 @@ def pack_beside(profile: Path) -> Pack:
     root = directory.parent if directory.name == "profiles" else directory
     deep = (root / "checks").is_dir()
     checks = root / "checks" if deep else root
-    digest = hashlib.sha256(str(checks).encode()).hexdigest()[:8]
+    digest = hashlib.sha256(str(checks).encode("utf-8", "surrogateescape")).hexdigest()[:8]
     word = re.sub(r"\W", "_", root.name)
     return Pack(root.name, f"conformance_pack_{word}_{digest}", checks, (directory,), deep=deep)
 

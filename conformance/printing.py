@@ -16,6 +16,7 @@ from conformance.options import is_on, make_run
 from conformance.plan import Plan
 from conformance.privileges import cluster_role, sudoers
 from conformance.reads import ClusterRead, Command, Desired, HostRead, Listing, Named, PodExec, PodLogs
+from conformance.report.text import terminal
 from conformance.run import Run
 
 __all__ = ["print_asked"]
@@ -47,9 +48,10 @@ def print_asked(config: pytest.Config) -> int:
 
 
 def _out(text: str) -> int:
+    # Names come from files and snapshots; a terminal must not act on them, and not every one can show all of it.
     encoding = sys.stdout.encoding or "utf-8"
-    plain = text.encode(encoding, "backslashreplace").decode(encoding)  # not every terminal can show all of it
-    sys.stdout.write(plain.rstrip("\n") + "\n")
+    plain = terminal(text.rstrip("\n"), newlines=True).encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(plain + "\n")
     return 0
 
 

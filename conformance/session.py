@@ -158,11 +158,12 @@ class Session:
         return file
 
     def _node_id(self, path: Path) -> str | None:
-        """What ids of items begin with where the file lies outside pytest's root: there pytest would leave it out."""
+        """What ids of items begin with where pytest would leave it out, or could not write it down in its cache."""
         if path.is_relative_to(self.config.rootpath):
-            return None
+            name = path.relative_to(self.config.rootpath).as_posix()
+            return None if name.isprintable() else terminal(name)
         packs = (one for one in self.run.library.packs if path.is_relative_to(one.checks))
-        return next((path.relative_to(one.checks.parent).as_posix() for one in packs), path.name)
+        return terminal(next((path.relative_to(one.checks.parent).as_posix() for one in packs), path.name))
 
     # -- evaluate ------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from conformance.documents import InvalidDocument
 from conformance.findings import Examination, Outcome, Verdict
 from conformance.gate.inputs import file_digest
 from conformance.report.files import ENVELOPE, STATEMENT, write
+from conformance.report.text import encodable
 
 __all__ = ["Forged", "InvalidKey", "Signer", "attest", "key_id", "public_key", "statement", "verified"]
 
@@ -51,11 +52,13 @@ def statement(examination: Examination, reports: Iterable[Path]) -> dict[str, An
         spoken_of["snapshot"] = examination.snapshot
     return {
         "_type": _TYPE,
-        "subject": [{"name": one.name, "digest": {"sha256": _hex(file_digest(one))}} for one in reports],
+        "subject": [{"name": encodable(one.name), "digest": {"sha256": _hex(file_digest(one))}} for one in reports],
         "predicateType": _PREDICATE,
         "predicate": {
             "result": result,
-            "configuration": [{"name": name, "digest": {"sha256": _hex(one)}} for name, one in spoken_of.items()],
+            "configuration": [
+                {"name": encodable(name), "digest": {"sha256": _hex(one)}} for name, one in spoken_of.items()
+            ],
             "warnedTests": warned,
             "failedTests": _told(examination, Outcome.HAZARD, Outcome.UNKNOWN),
         },
@@ -69,14 +72,14 @@ def attest(examination: Examination, reports: Iterable[Path], directory: Path, s
     :raises InvalidDocument: a report cannot be read.
     """
     content = statement(examination, reports)
-    texts = {directory / STATEMENT: [json.dumps(content, indent=1, ensure_ascii=False) + "\n"]}
+    texts = {directory / STATEMENT: [json.dumps(content, indent=1) + "\n"]}
     if signer is not None:
         texts[directory / ENVELOPE] = [json.dumps(signer.envelope(content)) + "\n"]
     write(texts)
 
 
 def _told(examination: Examination, *outcomes: Outcome) -> list[str]:
-    return [f"{one.hazard}[{one.subject}]" for one in examination.findings if one.outcome in outcomes]
+    return [encodable(f"{one.hazard}[{one.subject}]") for one in examination.findings if one.outcome in outcomes]
 
 
 def _hex(digest: str) -> str:

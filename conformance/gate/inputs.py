@@ -13,6 +13,7 @@ from typing import Any, Final
 from conformance.change import Change
 from conformance.documents import content_of
 from conformance.profiles import Profile
+from conformance.report.text import encodable
 from conformance.waivers import Waiver, load_waivers
 
 __all__ = ["beside", "digests_of", "file_digest", "waivers_of"]
@@ -72,8 +73,11 @@ def _name(path: Path, change: Change) -> str:
     base = change.file.absolute().parent if change.file else Path.cwd()
     if path.absolute().is_relative_to(base):
         # As it is called there: the files of a ConfigMap are links to a directory whose name is another in each pod.
-        return Path(os.path.relpath(path.absolute(), base)).as_posix()
-    return Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+        found = Path(os.path.relpath(path.absolute(), base)).as_posix()
+    else:
+        found = Path(os.path.relpath(path.resolve(), base.resolve())).as_posix()
+    # As it will stand in the report, with which it is compared some day.
+    return encodable(found)
 
 
 def _files(change: Change) -> Iterator[Path]:

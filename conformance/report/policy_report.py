@@ -52,9 +52,9 @@ def to_policy_report(examination: Examination) -> str:
             "source": "pytest-preflight",
             "timestamp": _stamp(examination),
             "properties": {
-                "profile": examination.profile,
-                "from": before or "",
-                "to": after or "",
+                "profile": _say(examination.profile),
+                "from": _say(before or ""),
+                "to": _say(after or ""),
                 "scope": examination.scope,
                 "results": f"{min(len(told), _MOST)} of {len(told)} told",
             },

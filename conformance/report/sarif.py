@@ -86,9 +86,9 @@ def _invocation(examination: Examination) -> dict[str, Any]:
         ],
         "properties": {
             "verdict": examination.verdict.value,
-            "profile": examination.profile,
-            "from": before,
-            "to": after,
+            "profile": _say(examination.profile),
+            "from": before and _say(before),
+            "to": after and _say(after),
             "scope": examination.scope,
         },
     }
@@ -108,6 +108,8 @@ def _result(one: Finding, rule: int, files: Mapping[str, Iterable[str]]) -> dict
             "artifactLocation": {"uri": quote(os.fsencode(paths[0]))},
             "region": {"startLine": 1},
         }
+    # A name may hold half of a surrogate pair, which no encoding allows.
+    named = f"{one.hazard}\0{one.subject}".encode("utf-8", "surrogatepass")
     result: dict[str, Any] = {
         "ruleId": one.hazard,
         "ruleIndex": rule,
@@ -116,9 +118,7 @@ def _result(one: Finding, rule: int, files: Mapping[str, Iterable[str]]) -> dict
         "message": {"text": _say("\n".join(parts))},
         "locations": [location],
         # The same hazard on the same subject is the same result in every run, whatever its message says.
-        "partialFingerprints": {
-            "hazardOnSubject/v1": hashlib.sha256(f"{one.hazard}\0{one.subject}".encode()).hexdigest()
-        },
+        "partialFingerprints": {"hazardOnSubject/v1": hashlib.sha256(named).hexdigest()},
     }
     if one.waiver:
         waiver = one.waiver

@@ -13,7 +13,19 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-__all__ = ["cut", "cut_lines", "fence", "html", "markdown", "one_line", "terminal", "width_of", "wrap", "xml"]
+__all__ = [
+    "cut",
+    "cut_lines",
+    "encodable",
+    "fence",
+    "html",
+    "markdown",
+    "one_line",
+    "terminal",
+    "width_of",
+    "wrap",
+    "xml",
+]
 
 #: Controls (C0, DEL, C1), direction overrides, invisible and tag characters, separators that some readers take for a
 #: new line, lone surrogates and non-characters. Joiners (U+200C, U+200D) stay: whole scripts are written with them.
@@ -55,6 +67,11 @@ def terminal(text: str, *, newlines: bool = False) -> str:
     :param newlines: keep line ends; otherwise they become ``\n`` as two visible characters.
     """
     return _visible(text, newlines=newlines)
+
+
+def encodable(text: str) -> str:
+    r"""`text` as every encoding takes it: half of a surrogate pair becomes visible text (``\udce9``)."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def xml(text: str) -> str:
