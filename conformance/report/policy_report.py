@@ -33,8 +33,9 @@ _NAME: Final = re.compile(r"[^a-z0-9.-]+")
 
 
 def to_policy_report(examination: Examination) -> str:
-    """The examination as a ClusterPolicyReport, in JSON, which ``kubectl apply -f`` takes as well as YAML.
+    """The examination as a ClusterPolicyReport, in JSON, which ``kubectl apply --server-side -f`` takes as well as YAML.
 
+    Without ``--server-side`` kubectl would keep all of it in an annotation, too, and annotations end at 262,144 bytes.
     Clear and not applicable findings are counted, and not told one by one.
     """
     told = [one for one in examination.findings if one.outcome not in (Outcome.CLEAR, Outcome.NOT_APPLICABLE)]

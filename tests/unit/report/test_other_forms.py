@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from conformance.report.sarif import to_sarif
 from tests.running import preflight
 from tests.unit.report.examples import clear, examination, finding, go, incomplete
 
-EXAMPLE = Path(__file__).parents[3] / "examples" / "troubled-anthos.snapshot.json"
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "examples" / "troubled-anthos.snapshot.json"
 WAIVER = {"subject": "wk-*", "reason": "it leaves", "owner": "me", "ticket": "", "expires": "2026-12-24T18:00:00+01:00"}
 
 
@@ -110,6 +112,18 @@ def test_policy_report_stays_small_enough_for_etcd():
     report = json.loads(text)
     assert report["summary"]["fail"] == 3000
     assert report["results"][0]["properties"]["results"] == "500 of 3000 told"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["docs/report-format.md", "docs/gates.md", "deploy/README.md", "conformance/report/policy_report.py"],
+)
+def test_a_policy_report_is_applied_on_the_server_s_side(path):
+    # Else kubectl keeps all of it in an annotation, where a large one does not fit.
+    parts = re.split(r"\n\s*\n|\n(?=\|)", (ROOT / path).read_text(encoding="utf-8"))
+    told = [one for one in parts if re.search("policy-report|ClusterPolicyReport", one) and "kubectl apply -" in one]
+    assert "kubectl apply --server-side -f" in "".join(parts)
+    assert not [one for one in told if re.search("kubectl apply (?!--server-side)-", one)]
 
 
 @pytest.mark.parametrize("form", [to_sarif, to_policy_report])
