@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.findings import Outcome
+from conformance.findings import Coverage, LeftOut, Outcome
 from conformance.hazards import Severity
 from conformance.report.policy_report import to_policy_report
 from conformance.report.sarif import to_sarif
@@ -103,6 +103,15 @@ def test_policy_report_counts_everything_and_tells_what_matters():
     assert {"pass"}.isdisjoint(result["result"] for result in results)
     assert json.loads(to_policy_report(go()))["results"][0]["result"] == "pass"
     assert json.loads(to_policy_report(incomplete()))["results"][0]["result"] == "error"
+
+
+def test_policy_report_counts_no_decision_as_an_error():
+    decided = [LeftOut("of-hosts", "clusters only", decided=True), LeftOut("of-both", "clusters only", decided=True)]
+    missing = [LeftOut("of-both", "no cluster is named"), LeftOut("of-both", "stopped before", "wk-1")]
+    for listed, errors, skipped in ((decided, 0, 2), ([*decided, *missing], 2, 1), (missing * 2, 2, 0)):
+        coverage = Coverage(known=2, examined=0, not_examined=tuple(listed))
+        summary = json.loads(to_policy_report(replace(go(), coverage=coverage)))["summary"]
+        assert (summary["error"], summary["skip"]) == (errors, skipped)
 
 
 def test_policy_report_stays_small_enough_for_etcd():
