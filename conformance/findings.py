@@ -86,6 +86,8 @@ class Finding:
     waiver: Mapping[str, str] | None = None
     #: What a person must hear beside it, such as a waiver that has expired.
     notes: tuple[str, ...] = ()
+    #: Of a waived finding: the outcome that was waived.
+    waived: Outcome | None = None
 
     @property
     def rank(self) -> tuple[int, int, str, str]:
@@ -109,6 +111,8 @@ class Finding:
             record["waiver"] = dict(self.waiver)
         if self.notes:
             record["notes"] = list(self.notes)
+        if self.waived:
+            record["waived"] = self.waived.value
         return record
 
     @classmethod
@@ -126,6 +130,7 @@ class Finding:
             source=record["source"],
             waiver=record.get("waiver"),
             notes=tuple(record.get("notes", ())),
+            waived=Outcome(record["waived"]) if "waived" in record else None,
         )
 
 

@@ -142,7 +142,7 @@ def waive(finding: Finding, waivers: Iterable[Waiver], now: datetime) -> Finding
     valid = [one for one in fitting if one.expires > now]
     if valid:
         longest = max(valid, key=lambda one: one.expires)
-        return replace(finding, outcome=Outcome.WAIVED, waiver=longest.as_text())
+        return replace(finding, outcome=Outcome.WAIVED, waiver=longest.as_text(), waived=finding.outcome)
     expired = tuple(
         f"the waiver of {one.owner} expired on {one.expires.isoformat()}: it waives nothing" for one in fitting
     )

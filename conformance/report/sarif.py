@@ -94,9 +94,16 @@ def _invocation(examination: Examination) -> dict[str, Any]:
     }
 
 
+def _level(one: Finding) -> str:
+    """As its rule has it by the severity, but for a blocker that its check lowered; a waiver changes nothing of that."""
+    if one.outcome is Outcome.UNKNOWN:
+        return "none"
+    lowered = one.severity is Severity.BLOCKER and (one.waived or one.outcome) is Outcome.WARNING
+    return "warning" if lowered else _LEVELS[one.severity]
+
+
 def _result(one: Finding, rule: int, files: Mapping[str, Iterable[str]]) -> dict[str, Any]:
     unknown = one.outcome is Outcome.UNKNOWN
-    level = "warning" if unknown or one.outcome is Outcome.WARNING else _LEVELS[one.severity]
     parts = [f"{one.subject}: {'unknown: ' if unknown else ''}{one.message or one.title}", *one.notes]
     parts += [line for evidence in one.evidence for line in evidence.lines]
     if one.remedy:
@@ -114,7 +121,7 @@ def _result(one: Finding, rule: int, files: Mapping[str, Iterable[str]]) -> dict
         "ruleId": one.hazard,
         "ruleIndex": rule,
         "kind": "open" if unknown else "fail",
-        "level": "none" if unknown else level,
+        "level": _level(one),
         "message": {"text": _say("\n".join(parts))},
         "locations": [location],
         # The same hazard on the same subject is the same result in every run, whatever its message says.

@@ -106,7 +106,7 @@ def test_findings_sort_as_people_read_them():
 
 def test_a_finding_survives_its_way_through_json():
     evidence = (Evidence("n1", "cat /x", ("a line", "日本")), Evidence("n2", "y"))
-    whole = Finding("h", "s", A, Severity.WARNING, "t", "m\nn", evidence, "r", "src", {"owner": "me"}, ("note",))
+    whole = Finding("h", "s", A, Severity.WARNING, "t", "m\nn", evidence, "r", "src", {"owner": "me"}, ("note",), W)
     for one in (whole, Finding("h", "s", C, Severity.ADVICE)):
         assert Finding.from_dict(json.loads(json.dumps(one.to_dict()))) == one
     assert "waiver" not in Finding("h", "s", C, Severity.ADVICE).to_dict()

@@ -100,6 +100,7 @@ def hazards():
                 "ticket": "CHG-4711",
                 "expires": "2026-12-24T18:00:00+01:00",
             },
+            waived=Outcome.HAZARD,
         ),
         *clear(),
         finding(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from conformance.findings import Coverage, LeftOut, Outcome
+from conformance.findings import Coverage, Finding, LeftOut, Outcome
 from conformance.hazards import Severity
 from conformance.report.policy_report import to_policy_report
 from conformance.report.sarif import to_sarif
+from conformance.waivers import Waiver, waive
 from tests.running import preflight
 from tests.unit.report.examples import clear, examination, finding, go, incomplete
 
@@ -45,16 +47,29 @@ def test_sarif_tells_what_was_found_and_names_each_rule_once():
     [
         (Outcome.HAZARD, Severity.BLOCKER, "fail", "error"),
         (Outcome.WARNING, Severity.WARNING, "fail", "warning"),
+        (Outcome.WARNING, Severity.ADVICE, "fail", "note"),
         (Outcome.WARNING, Severity.BLOCKER, "fail", "warning"),  # lowered
         (Outcome.UNKNOWN, Severity.BLOCKER, "open", "none"),
-        (Outcome.WAIVED, Severity.BLOCKER, "fail", "error"),
+        (Outcome.UNKNOWN, Severity.ADVICE, "open", "none"),
     ],
 )
-def test_sarif_levels(outcome, severity, kind, level):
-    one = finding(outcome=outcome, severity=severity, message="m", waiver=WAIVER if outcome is Outcome.WAIVED else None)
+def test_sarif_levels_are_those_of_the_severity_and_no_waiver_raises_them(outcome, severity, kind, level):
+    one = finding(outcome=outcome, severity=severity, message="m")
+    named = Waiver("*", "*", "it leaves", "me", datetime.max.replace(tzinfo=UTC))
+    accepted = waive(one, [replace(named, hazard=one.hazard)], datetime.now(UTC))
+    assert accepted.waived is (outcome if outcome is not Outcome.UNKNOWN else None)
+    for told in (one, accepted, Finding.from_dict(json.loads(json.dumps(accepted.to_dict())))):
+        run = sarif(replace(go(), findings=(told,)))
+        (result,), (rule,) = run["results"], run["tool"]["driver"]["rules"]
+        assert (result["kind"], result["level"]) == (kind, level)
+        assert level in ("none", rule["defaultConfiguration"]["level"]) or severity is Severity.BLOCKER
+        assert ("suppressions" in result) is (told.outcome is Outcome.WAIVED)
+
+
+def test_sarif_of_a_waived_finding_of_an_older_report():
+    one = finding(outcome=Outcome.WAIVED, severity=Severity.BLOCKER, waiver=WAIVER)
     (result,) = sarif(replace(go(), findings=(one,)))["results"]
-    assert (result["kind"], result["level"]) == (kind, level)
-    assert ("suppressions" in result) is (outcome is Outcome.WAIVED)
+    assert (result["level"], "waived" in one.to_dict()) == ("error", False)
 
 
 def test_sarif_of_a_run_that_could_not_read_everything_did_not_succeed():
