@@ -1,44 +1,111 @@
-"""Where a run writes: tried before anything is read, so that no run ends without the reports that it was made for."""
+"""Where a run writes: tried before anything is read, so that no run ends without the reports that it was made for.
+
+And so that none replaces what it was made of.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from conformance.documents import InvalidDocument
-from conformance.report.files import ATTESTED, NAMES
+from conformance.report.files import ATTESTED, JSON, NAMES
 
-__all__ = ["PAGE", "check_places"]
+if TYPE_CHECKING:
+    from conformance.run import Run
+
+__all__ = ["PAGE", "check_places", "files_read"]
 
 #: The page that pytest-html writes beside our own reports.
 PAGE: Final = "preflight.html"
+#: What `files_read` calls the report of ``--compare``.
+_COMPARED: Final = "the report of --compare"
 
 
-def check_places(option: Any) -> None:
-    """See that everything that the options ask for can be written.
+def check_places(option: Any, inputs: Iterable[tuple[str, Path]] = ()) -> None:
+    """See that everything that the options ask for can be written, and that nothing of it replaces anything else.
 
+    :param inputs: see `files_read`.
     :raises InvalidDocument: something cannot, with the reason.
     """
+    inputs = list(inputs)
     directory = Path(option.report_dir)
-    _try(f"--report-dir {directory}", directory, [directory / one for one in (*NAMES, *ATTESTED, PAGE)])
-    taken = dict.fromkeys((os.path.abspath(directory / one) for one in (*NAMES, *ATTESTED)), "one of the reports")
-    page = getattr(option, "htmlpath", None)
+    what, page = f"--report-dir {directory}", _expanded(getattr(option, "htmlpath", None))
+    own = [directory / one for one in (*NAMES, *ATTESTED, PAGE)]
+    _try(what, directory, own)
+    taken = {one: "one of the reports" for path in own if path.name != PAGE or not page for one in _names(path)}
+    for path in own:
+        # It has been read when the new report takes its place, and the next run is to be compared with that one.
+        _keep(what, path, [one for one in inputs if one[0] != _COMPARED or path.name != JSON], "directory")
     for name, text in (
         ("--sarif", option.sarif),
         ("--policy-report", option.policy_report),
         ("--save-snapshot", option.save_snapshot),
-        ("--html", os.path.expandvars(page) if page else None),
+        ("--html", page),
+        ("--junitxml", _expanded(getattr(option, "xmlpath", None))),
     ):
         path = Path(text or "")
-        # pytest-html writes into what is there, while we replace it.
-        if text and not (name == "--html" and path.is_char_device()):
+        # pytest and pytest-html write into what is there, while we replace it.
+        into = name in ("--html", "--junitxml")
+        if not text or (into and path.is_char_device()):
+            continue
+        if name != "--junitxml":
             _try(f"{name} {path}", path.parent, [path])
-            same = taken.setdefault(os.path.abspath(path), name)
+        _keep(f"{name} {path}", path, inputs, "file")
+        for one in _names(path):
+            same = taken.setdefault(one, name)
             if same != name:
                 msg = f"{name} {path}: {same} would be written there, too; choose another file"
                 raise InvalidDocument(msg)
+
+
+def files_read(run: Run, option: Any) -> Iterator[tuple[str, Path]]:
+    """What a run is made of, file by file: in a few words, and its path."""
+    change = run.change
+    named = [
+        ("the change file", change.file),
+        ("the waivers file", change.waivers),
+        *(
+            (f"the desired configuration of {one.name}", path)
+            for one in change.clusters.values()
+            for path in one.desired
+        ),
+        *((f"the kubeconfig of {one.name}", one.kubeconfig) for one in change.clusters.values()),
+        ("the SSH configuration", change.ssh.config),
+        ("the SSH identity file", change.ssh.identity_file),
+        ("the file of known hosts", change.ssh.known_hosts),
+        *(("the snapshot", Path(one)) for one in option.snapshot or ()),
+        (_COMPARED, Path(option.compare) if option.compare else None),
+        ("the key of --sign-key", Path(os.path.expanduser(option.sign_key)) if option.sign_key else None),
+        *(("the profile", path) for path in run.library.read),
+        *(("the check", path) for path in {check.path for check, _ in run.table.values()}),
+    ]
+    yield from ((what, path) for what, path in named if path is not None)
+
+
+def _keep(what: str, path: Path, inputs: list[tuple[str, Path]], choose: str) -> None:
+    """See that a file to be written is none that is read, by whichever name."""
+    for name, source in inputs:
+        try:
+            same = os.path.samefile(path, source)
+        except (OSError, ValueError):
+            continue  # one of them is not there
+        if same:
+            msg = f"{what}: {name} {source} is read in this run, and would be overwritten; choose another {choose}"
+            raise InvalidDocument(msg)
+
+
+def _names(path: Path) -> set[str]:
+    """A file to be written, by the place where its name stands, and by the one where a link leads."""
+    return {os.path.join(os.path.realpath(path.parent), path.name), os.path.realpath(path)}
+
+
+def _expanded(path: str | None) -> str | None:
+    """An option of others as they expand it."""
+    return os.path.expanduser(os.path.expandvars(path)) if path else None
 
 
 def _is_device(path: Path) -> bool:

@@ -67,6 +67,8 @@ class Library:
 
     def __init__(self, packs: Iterable[Pack] | None = None) -> None:
         self.packs = [builtin_pack(), *installed_packs()] if packs is None else list(packs)
+        #: The files of profiles that were read.
+        self.read: set[Path] = set()
         self._files: dict[str, Path] = {}
         for pack in self.packs:
             for file in pack.profile_files():
@@ -145,6 +147,7 @@ class Library:
                 self._files.setdefault(other.stem, other)
 
     def _load(self, file: Path, below: tuple[Path, ...]) -> Profile:
+        self.read.add(file)
         top = load(file)
         top.keys(_KEYS)
         if file.resolve() in below:

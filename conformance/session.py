@@ -18,7 +18,7 @@ from conformance.harmless import make_harmless
 from conformance.items import CheckFile, CheckItem, own_marks
 from conformance.options import make_run
 from conformance.page import ROWS, Page
-from conformance.places import PAGE, check_places
+from conformance.places import PAGE, check_places, files_read
 from conformance.report.files import ReportNotWritten, discard
 from conformance.report.text import terminal
 from conformance.settle import finding_of, when_torn_down
@@ -67,9 +67,9 @@ class Session:
     def _check_places(self) -> None:
         if not self.worker and not self.config.option.collectonly:
             try:
-                check_places(self.config.option)
+                check_places(self.config.option, files_read(self.run, self.config.option))
             except ValueError as error:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(terminal(str(error))) from None
 
     def _aim(self) -> None:
         """Collect the checks of the profile, unless the command line names what to collect."""
