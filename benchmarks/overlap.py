@@ -78,7 +78,7 @@ def run_of(count: int, of: int = CLUSTERS) -> Run:
     planned = Run(profile, library, change).plan(undecided=True)
     clusters, pools = objects_of(count, of)
     snapshot = Snapshot(change=record_of(change))
-    held = {f"clusters.{GROUP}": clusters, f"nodepools.{GROUP}": pools}
+    held = {f"clusters.{GROUP}": clusters, f"nodepools.{GROUP}": pools, f"clustercidrconfigs.{GROUP}": []}
     for subject, reads in planned.reads.items():
         answers = {}
         for read in reads:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
-from conformance import NODE, Members, Unreadable, cluster_fact, every, fleet_fact, listing
+from conformance import NODE, Members, Unreadable, cluster_fact, desired, every, fleet_fact, listing
 from conformance.facts.kubernetes import nodes
 from conformance.facts.linux import addresses
 from conformance.facts.values.addresses import OwnedRange, Range
@@ -19,6 +19,7 @@ from conformance.subjects import Subject
 from .facts import GROUP, AbmCluster, cluster_of, is_user
 
 Pool = Mapping[str, Any]
+CidrConfig = Mapping[str, Any]
 
 _VIRTUAL: Final = re.compile(
     # Docker calls the bridge of a network of its own after the first twelve digits of the network's id; other bridges,
@@ -68,23 +69,24 @@ class ClusterRanges:
 
 
 def ranges_of(
-    owner: str, cluster: AbmCluster, pools: list[Pool], *, written: bool = False
+    owner: str, cluster: AbmCluster, pools: list[Pool], configs: Iterable[CidrConfig] = (), *, written: bool = False
 ) -> tuple[list[OwnedRange], list[OwnedRange]]:
     """The routed ranges of one Cluster object with its NodePools, and what stays inside the cluster; each once.
 
     Inside stays also what tells that an address is that of a node twice.
 
+    :param configs: the ClusterCIDRConfigs of the cluster.
     :param written: whether the pools are those of a configuration file, which has none of the platform's own.
     :raises InvalidRange: a text is neither an address nor a range.
     """
     routed, again = _owned(owner, _routed(cluster, pools))
-    inner, _ = _owned(owner, _networks(cluster))
+    inner, _ = _owned(owner, [*_networks(cluster), *_pod_networks(configs)])
     twice = _twice(cluster, pools, again, written=written) if again else []
-    # Pods have addresses of the machines' network in flat mode only; else every cluster may use the same range.
-    if value_at(cluster.spec, "clusterNetwork.flatIPv4") is True:
-        flat = [one for one in inner if one.use.startswith("pod") and one.range.version == 4]
-        return [*routed, *flat], [*(one for one in inner if one not in flat), *twice]
-    return routed, [*inner, *twice]
+    # Pods have addresses of the machines' network in flat mode only, which with IPv6 is the only one; else every cluster
+    # may use the same range.
+    versions = (4, 6) if value_at(cluster.spec, "clusterNetwork.flatIPv4") is True else (6,)
+    flat = [one for one in inner if one.use.startswith("pod") and one.range.version in versions]
+    return [*routed, *flat], [*(one for one in inner if one not in flat), *twice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +168,56 @@ def _networks(cluster: AbmCluster) -> Iterator[tuple[str, str, str]]:
             yield f"{key.removesuffix('s')} range", str(text), ""
 
 
+def _pod_networks(configs: Iterable[CidrConfig]) -> Iterator[tuple[str, str, str]]:
+    """The IPv6 ranges of pods, but for those within another one: that of a rack may be cut out of that of the cluster.
+
+    Those of IPv4 stand in the Cluster object. Source: the platform's guide "IPv4/IPv6 dual-stack networking".
+    """
+    texts = [str(text) for one in configs if (text := value_at(one, "spec.ipv6.cidr"))]
+    ranges = {text: Range.parse(text) for text in texts}
+    for text, one in ranges.items():
+        around = (other for other in ranges.values() if (other.first, other.last) != (one.first, one.last))
+        if not any(other.first <= one.first and one.last <= other.last for other in around):
+            yield "pod range", text, ""
+
+
 # Made once for all clusters of an admin cluster, so that each of thousands finds its own without looking at the others'.
 
 
 @cluster_fact(listing(f"nodepools.{GROUP}", "spec.clusterName", "spec.nodes", at="manager"))
 def abm_pools_by_namespace(objects: Iterable[Pool]) -> dict[str, list[Pool]]:
     """The NodePools of each namespace of the admin cluster."""
-    found: dict[str, list[Pool]] = {}
+    return _by_namespace(objects)
+
+
+def _by_namespace(objects: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
     for one in objects:
         found.setdefault(one["metadata"].get("namespace", ""), []).append(one)
     return found
+
+
+_CIDR: Final = "spec.ipv6.cidr"
+
+
+@cluster_fact(listing(f"clustercidrconfigs.{GROUP}", _CIDR, at="manager", required=False))
+def abm_served_cidr_configs(objects: Iterable[CidrConfig]) -> dict[str, list[CidrConfig]]:
+    """The ClusterCIDRConfigs of each namespace of the admin cluster: from which pods get their addresses."""
+    return _by_namespace(objects)
+
+
+@cluster_fact(every(abm_served_cidr_configs))
+def abm_cidr_configs(served: Members) -> dict[str, list[CidrConfig]]:
+    """`abm_served_cidr_configs`; none where the platform is older than the kind."""
+    for why in served.unread.values():
+        raise why
+    return next(iter(served.values()), {})
+
+
+@cluster_fact(desired("ClusterCIDRConfig", GROUP, _CIDR))
+def abm_desired_cidr_configs(objects: list[CidrConfig] | None) -> dict[str, list[CidrConfig]]:
+    """The ClusterCIDRConfig documents of the configuration that is about to be applied, by namespace."""
+    return _by_namespace(objects or [])
 
 
 _SPEC = ("spec.type", "spec.clusterNetwork", "spec.controlPlane.nodePoolSpec.nodes", "spec.loadBalancer")
@@ -198,6 +240,8 @@ def abm_ranges(
     abm_pools_by_namespace: dict[str, list[Pool]],
     abm_desired_clusters: list[AbmCluster],
     abm_desired_node_pools: list[Pool],
+    abm_cidr_configs: dict[str, list[CidrConfig]],
+    abm_desired_cidr_configs: dict[str, list[CidrConfig]],
     subject: Subject,
 ) -> list[ClusterRanges]:
     """The ranges of the cluster, live and as they are about to be, and of others that its desired configuration names.
@@ -219,13 +263,17 @@ def abm_ranges(
                 f"the desired configuration has a NodePool of {name}, and there is no Cluster of that name"
             )
         beside = abm_pools_by_namespace.get(here.namespace, []) if here else []
-        now = ranges_of(owner, here, _pools_of(here, beside)) if here else ([], [])
+        cidrs = abm_cidr_configs.get(here.namespace, []) if here else []
+        now = ranges_of(owner, here, _pools_of(here, beside), cidrs) if here else ([], [])
         pools = _coming_pools(here, coming, beside, abm_desired_node_pools)
-        if coming is None and not pools:
+        either = coming or here
+        cidrs_then = abm_desired_cidr_configs.get(either.namespace, []) if either else []
+        if coming is None and not pools and not cidrs_then:
             routed = tuple(now[0])
             found.append(ClusterRanges(owner, admin, routed, (*routed, *now[1])))
             continue
-        then = ranges_of(owner, coming or here, pools, written=coming is not None)
+        pools = pools or _pools_of(here, beside) if coming is None else pools
+        then = ranges_of(owner, coming or here, pools, cidrs_then or cidrs, written=coming is not None)
         found.append(ClusterRanges(owner, admin, _each_once(now[0], then[0]), _each_once(*then), changes=True))
     return found
 

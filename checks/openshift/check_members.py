@@ -188,9 +188,11 @@ def _way_out(etcd: EtcdCluster, gone: list[EtcdMember]) -> list[str]:
 def _removals(etcd: EtcdCluster, gone: list[EtcdMember]) -> list[str]:
     """The way out for members without a node: the first is removed, the others after another look."""
     first, *others = [f"  {_removal(etcd, one)}" for one in gone]
+    # One that commits runs somewhere: to remove it when pasted could be to remove a good one.
+    alive = gone[0] in etcd.committing_voters
     return [
         "# Look first whether one can be removed (--situation repair); then, once its node is gone for good:",
-        first,
+        f"# {gone[0].name or gone[0].hex_id} still commits, so look where it runs before:{first}" if alive else first,
         *(f"# and after another look:{one}" for one in others),
     ]
 

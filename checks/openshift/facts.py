@@ -46,9 +46,12 @@ def openshift_version(objects: Iterable[Mapping[str, Any]]) -> Version:
 
 @cluster_fact()
 def control_plane_nodes(nodes: list[Node]) -> list[Node]:
-    """The nodes that etcd is to run on."""
-    found = [one for one in nodes if "control-plane" in one.roles]
-    if not found:
+    """The nodes that etcd is to run on: those of the control plane, and arbiters beside two of them.
+
+    Source: cluster-etcd-operator, which lists node-role.kubernetes.io/master and …/arbiter.
+    """
+    found = [one for one in nodes if {"control-plane", "arbiter"} & set(one.roles)]
+    if not any("control-plane" in one.roles for one in found):
         raise Unreadable("no control-plane node is listed: where the control plane is hosted elsewhere, look there")
     return found
 

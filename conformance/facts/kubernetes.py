@@ -21,7 +21,7 @@ class Node:
     """One node as the API server knows it."""
 
     name: str
-    #: ``control-plane`` or ``worker``.
+    #: ``control-plane`` or ``worker``; and ``arbiter`` where it has that role of OpenShift, to run etcd and little else.
     roles: tuple[str, ...]
     #: Addresses of type InternalIP and ExternalIP, as written.
     addresses: tuple[str, ...]
@@ -38,7 +38,7 @@ class Node:
         ips = [(one["type"], one["address"]) for one in listed if one.get("type") in ("InternalIP", "ExternalIP")]
         return cls(
             name=obj["metadata"]["name"],
-            roles=("control-plane",) if master else ("worker",),
+            roles=("control-plane" if master else "worker", *(["arbiter"] if f"{_ROLE}arbiter" in labels else [])),
             addresses=tuple(address for _, address in ips),
             internal_ip=next((address for kind, address in ips if kind == "InternalIP"), None),
             kubelet=str(value_at(obj, "status.nodeInfo.kubeletVersion", "")),

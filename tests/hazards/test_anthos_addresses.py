@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conformance.documents import InvalidDocument
-from tests.hazards.anthos import admin_api, cluster, node_pool
+from tests.hazards.anthos import GROUP, admin_api, cluster, node_pool
 from tests.hazards.evaluating import evaluate, findings
 from tests.hazards.proofs import ABSENT, NOT_APPLICABLE, PRESENT, UNREADABLE, proves
 from tests.hazards.test_kubernetes import node
@@ -221,6 +221,66 @@ def test_clusters_that_meet(hazard, world):
 @proves(OVERLAP, kind=PRESENT, says=["pod range 192.168.0.0/16"])
 def test_flat_pod_ranges_of_two_clusters(hazard):
     return apart({"flat": True}, {"flat": True})
+
+
+def cidr_config(name, six, owner="prod"):
+    """As the platform's guide to dual-stack networking has it: IPv6 is always flat."""
+    return {
+        "apiVersion": f"{GROUP}/v1alpha1",
+        "kind": "ClusterCIDRConfig",
+        "metadata": {"name": name, "namespace": f"cluster-{owner}"},
+        "spec": {
+            "ipv4": {"cidr": "192.168.0.0/16", "perNodeMaskSize": 24},
+            **({"ipv6": {"cidr": six, "perNodeMaskSize": 120}} if six else {}),
+        },
+    }
+
+
+def dual_stack(*configs, desired=()):
+    """Two clusters whose admin cluster knows these ClusterCIDRConfigs, of whichever of them."""
+    api = admin_api(cluster("hub", "admin", **HUB), cluster("prod", **PROD))
+    api.objects[f"clustercidrconfigs.{GROUP}"] = configs
+    user = Api(role="user", manager="hub", connected=False, desired=desired)
+    return evaluate(OVERLAP, clusters={"hub": api, "prod": user})
+
+
+SIX = "2001:db8:1::/112"
+
+
+@proves(OVERLAP, kind=PRESENT, says=["hub: ", "prod: ", "pod range 2001:"])
+@pytest.mark.parametrize("other", [SIX, "2001:DB8:1:0::/112", "2001:db8:1::/120", "2001:db8::/32"])
+def test_ipv6_pod_ranges_of_two_clusters(hazard, other):
+    return dual_stack(cidr_config("a", SIX), cidr_config("a", other, "hub"))
+
+
+@proves(OVERLAP, kind=PRESENT, says=["hub: ", "prod: ", "pod range 2001:"])
+def test_ipv6_pod_ranges_in_the_clusters_themselves(hazard):
+    pods = ["192.168.0.0/16", SIX]
+    return apart({"pods": pods}, {"pods": pods})
+
+
+@proves(OVERLAP, kind=PRESENT, says=["hub: ", "prod: ", "pod range 2001:"])
+def test_an_ipv6_pod_range_that_is_about_to_be(hazard):
+    return dual_stack(cidr_config("a", SIX, "hub"), desired=(text_of(cidr_config("b", SIX)),))
+
+
+@proves(OVERLAP, kind=ABSENT)
+@pytest.mark.parametrize(
+    "configs",
+    [
+        pytest.param((), id="none"),
+        pytest.param((cidr_config("a", SIX), cidr_config("a", "2001:db8:2::/112", "hub")), id="two ranges"),
+        pytest.param((cidr_config("a", None), cidr_config("a", None, "hub")), id="IPv4 alone, which is no flat one"),
+        pytest.param((cidr_config("a", SIX), cidr_config("rack", "2001:db8:1::/120")), id="a rack's part of its own"),
+    ],
+)
+def test_ipv6_pod_ranges_apart(hazard, configs):
+    return dual_stack(*configs)
+
+
+@proves(OVERLAP, kind=UNREADABLE, says=["clustercidrconfigs"])
+def test_ipv6_pod_ranges_that_cannot_be_listed(hazard):
+    return apart(broken={f"clustercidrconfigs.{GROUP}": "forbidden"})
 
 
 @proves(OVERLAP, kind=PRESENT, says=["prod: ", " and prod: "])

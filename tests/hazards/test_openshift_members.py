@@ -311,3 +311,18 @@ def test_members_and_nodes_cannot_be_known(hazard, world, told):
     finding = on(hazard, **world)
     assert told in finding.message
     return finding
+
+
+TWO_AND_AN_ARBITER = [node(NODES[0]), node(NODES[1]), node(NODES[2], role="arbiter")]
+
+
+@proves(NODELESS, kind=ABSENT)
+def test_an_arbiter_holds_a_member(hazard):
+    return on(hazard, nodes=TWO_AND_AN_ARBITER)
+
+
+@proves(NODELESS, kind=PRESENT, says=[f"member {NODES[2]} "], remedy="still commits, so look where it runs before:")
+def test_a_member_that_commits_is_not_removed_by_what_is_pasted(hazard):
+    finding = on(hazard, nodes=TWO_AND_AN_ARBITER[:2])
+    assert all(line.startswith("#") for line in finding.remedy.splitlines()), finding.remedy
+    return finding

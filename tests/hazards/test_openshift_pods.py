@@ -103,6 +103,12 @@ def test_a_pod_is_missing(hazard):
     return finding
 
 
+@proves(PODS, kind=PRESENT, says=[f"node {NODES[2]} has no etcd pod"])
+def test_a_pod_is_missing_on_an_arbiter(hazard):
+    nodes = [node(NODES[0]), node(NODES[1]), node(NODES[2], role="arbiter")]
+    return on(hazard, nodes=nodes, pods=[etcd_pod(NODES[0]), etcd_pod(NODES[1])])
+
+
 @proves(PODS, kind=PRESENT, says=[f"etcd-{BAD} is not", f"etcd-{THIRD} is not"])
 def test_every_pod_is_named_once(hazard):
     bad = [etcd_pod(one, container("etcd", ready=False, state=ended("Error")), ready="False") for one in (BAD, THIRD)]
