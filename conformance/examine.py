@@ -56,7 +56,7 @@ def examine(
         scope="" if len(run.change.examine) > 1 else f"{run.change.examine[0]} only",
         upgrades=_upgrades(run),
         started=snapshot.started,
-        finished=snapshot.finished or now_text(),
+        finished=now_text(),
         subjects=tuple(_subjects(run)),
         coverage=_coverage(run, findings, not_examined),
         findings=findings,

@@ -106,7 +106,7 @@ class CheckItem(pytest.Function):
 
     def _is_watched(self) -> bool:
         """Whether a plugin runs items in its own way, as those that run failures again do: it relies on all phases."""
-        known = ("_pytest.", "xdist.", "conformance.")
+        known = ("_pytest.", "xdist.", "conformance.", "pytest_timeout")  # which looks at the clock alone
         runners = self.ihook.pytest_runtest_protocol.get_hookimpls()
         return not all(one.function.__module__.startswith(known) for one in runners)
 

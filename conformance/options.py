@@ -199,7 +199,7 @@ def _make_run(config: pytest.Config) -> Any:
         raise InvalidDocument(msg)
     library = Library()
     profile = library.find(name)
-    change = with_options(change, _overrides(config, replay=bool(kept)))
+    change = with_options(change, _overrides(config, change, replay=bool(kept)))
     run = Run(profile, library, change, Situation(option("--situation")), snapshot, replay=bool(kept))
     if not kept:
         # Of a report that is verified, what is only usual is not asked for: it says itself whom it is about.
@@ -235,7 +235,7 @@ def _since(change: Any, profile: Any, revision: str) -> Any:
         pytest.exit(str(nothing), returncode=int(pytest.ExitCode.NO_TESTS_COLLECTED))
 
 
-def _overrides(config: pytest.Config, *, replay: bool) -> dict[str, Any]:
+def _overrides(config: pytest.Config, change: Any, *, replay: bool) -> dict[str, Any]:
     def given(name: str) -> Any:
         return config.getoption(name, None)
 
@@ -254,11 +254,13 @@ def _overrides(config: pytest.Config, *, replay: bool) -> dict[str, Any]:
         options["sudo"] = given("sudo")
         options["kubeconfig"] = given("--kubeconfig")
         options["kube_context"] = given("--kube-context")
-        if options["kubeconfig"] or options["kube_context"]:
+        # Of a change with several clusters nobody knows which is meant: that is said later.
+        if len(change.clusters) < 2 and (options["kubeconfig"] or options["kube_context"]):
             from conformance.change import expanded
             from conformance.gather.kubeconfig import check_kubeconfig, default_context_name
 
-            path = expanded(options["kubeconfig"]) if options["kubeconfig"] else None
+            own = next((one.kubeconfig for one in change.clusters.values()), None)
+            path = expanded(options["kubeconfig"]) if options["kubeconfig"] else own
             check_kubeconfig(path, options["kube_context"])
             options["cluster_name"] = options["kube_context"] or default_context_name(path)
     return options

@@ -34,8 +34,10 @@ def with_options(change: Change, options: Mapping[str, Any]) -> Change:
     nodes = change.nodes
     if options.get("hosts"):
         specs = [one.strip() for part in options["hosts"] for one in part.split(",") if one.strip()]
-        there = {one.connection: one for one in hosts.values()}
-        hosts = {one.name: one for one in (there.get(spec, Host(spec, spec)) for spec in specs)}
+        there = {
+            spec: [one for one in hosts.values() if one.connection == spec] or [Host(spec, spec)] for spec in specs
+        }
+        hosts = {one.name: one for held in there.values() for one in held}
         nodes = ()
     kubeconfig, context = options.get("kubeconfig"), options.get("kube_context")
     if kubeconfig or context:

@@ -67,16 +67,21 @@ def _is_own(item: CheckItem, error: Any, call: pytest.CallInfo[Any]) -> bool:
     """Whether it was the check itself that said it does not apply: nobody else can clear anything by skipping it."""
     if isinstance(error, RuledOut):
         return True
-    if error._use_item_location:  # noqa: SLF001 - so pytest tells that a mark did it
-        module = item.case.check.function.__module__
-        marks = (getattr(item.obj, "pytestmark", ()), getattr(sys.modules[module], "pytestmark", ()))
-        own = {one.name for held in marks for one in (held if isinstance(held, list | tuple) else [held])}
-        return bool(own & {"skip", "skipif"})
-    beside = item.case.check.path.parent
-    return call.excinfo is not None and any(
-        Path(str(entry.path)).is_relative_to(beside) and Path(str(entry.path)).name != "conftest.py"
-        for entry in call.excinfo.traceback
-    )
+    places = [Path(str(entry.path)) for entry in call.excinfo.traceback] if call.excinfo else []
+    path = item.case.check.path
+    roots = [
+        path.parent,
+        *(one.checks for one in item.run.library.packs if one.deep and path.is_relative_to(one.checks)),
+    ]
+    if any(one.is_relative_to(root) and one.name != "conftest.py" for one in places for root in roots):
+        return True  # the check, or a fixture beside it
+    if not places or places[-1].parts[-2:] != ("_pytest", "skipping.py"):
+        return False
+    # By a mark: of the check and its module, and by none that somebody else has put there.
+    module = getattr(sys.modules[item.case.check.function.__module__], "pytestmark", [])
+    own = [*getattr(item.obj, "pytestmark", []), *(module if isinstance(module, list | tuple) else [module])]
+    known = [getattr(one, "mark", one) for one in own]
+    return all(one in known for one in item.iter_markers() if one.name in ("skip", "skipif"))
 
 
 def when_torn_down(settled: Finding | None, error: Finding) -> Finding:

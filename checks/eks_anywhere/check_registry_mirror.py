@@ -185,7 +185,17 @@ def _troubles(
 
 def _flaws(way: list[Certificate], at: datetime, until: datetime) -> list[tuple[Certificate, str]]:
     """What is wrong with the certificates of a way, each with what it is."""
-    return [(one, wrong) for one in way for wrong in (tlschain.dates(one, at, until), tlschain.purpose(one)) if wrong]
+    return [
+        (one, wrong)
+        for one in way
+        for wrong in (
+            tlschain.dates(one, at, until),
+            tlschain.purpose(one),
+            tlschain.strange(one),
+            tlschain.confined(one, way[0]),
+        )
+        if wrong
+    ]
 
 
 def _named(chain: list[Certificate], anchors: list[Certificate]) -> str:

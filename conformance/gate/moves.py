@@ -136,7 +136,7 @@ def _move(before: _Object, after: _Object, *, alone: bool) -> Move:
 
 def _version(one: _Object) -> Version:
     try:
-        return Version.parse(one.version)
+        return Version.stated(one.version)
     except InvalidVersion as error:
         msg = f"--since: {one.file}: {error}"
         raise InvalidDocument(msg) from None

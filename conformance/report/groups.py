@@ -277,6 +277,11 @@ def aged(examination: Examination) -> str:
     return f"old evidence: gathered at {examination.started} and no longer fresh since {examination.fresh_until}"
 
 
+def read_until(examination: Examination) -> str:
+    """When reading ended; the verdict on a snapshot may be much later."""
+    return str(examination.gather.get("finished") or examination.finished)
+
+
 def upgrade_text(examination: Examination, arrow: str = "->") -> str:
     """The versions as people write them: ``1.8.3 -> 1.9.0``; each cluster's own where they differ."""
     before, after = upgrade(examination)

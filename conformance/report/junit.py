@@ -145,7 +145,7 @@ def _count(suite: ET.Element, examination: Examination) -> None:
         suite.set(name, str(len(suite.findall(path))))
     suite.set("timestamp", xml(examination.started))
     try:
-        begun, ended = (datetime.fromisoformat(one) for one in (examination.started, examination.finished))
+        begun, ended = (datetime.fromisoformat(one) for one in (examination.started, groups.read_until(examination)))
         suite.set("time", f"{max(0.0, (ended - begun).total_seconds()):.3f}")
     except (ValueError, TypeError):
         pass  # an examination without times has no duration to tell

@@ -174,7 +174,7 @@ def _coverage(examination: Examination) -> Iterator[str]:
     ):
         yield f"| {name} | {number:,} |"
     yield ""
-    yield f"Examined from {_text(examination.started or 'unknown')} to {_text(examination.finished or 'unknown')}"
+    yield f"Examined from {_text(examination.started or 'unknown')} to {_text(groups.read_until(examination) or 'unknown')}"
     yield f"by {_text(examination.suite or 'an unnamed suite')}. Everything in full: preflight.json."
 
 

@@ -54,12 +54,13 @@ def made(
     constrained: bool = True,
     longest: int | None = None,
     more: Iterable[x509.ExtensionType] = (),
+    critical: Iterable[x509.ExtensionType] = (),
 ) -> Made:
     """A certificate of this common name; it signs itself where nobody does.
 
     :param like: whose key it has.
     :param constrained: whether it has basicConstraints at all, with the path length `longest`.
-    :param more: further extensions.
+    :param more: further extensions; `critical` ones must be understood.
     """
     key = like.key if like else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -67,8 +68,9 @@ def made(
     builder = x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number(), begins, ends)
     if constrained:
         builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=longest), critical=True)
-    for one in more:
-        builder = builder.add_extension(one, critical=False)
+    for held, must in ((more, False), (critical, True)):
+        for one in held:
+            builder = builder.add_extension(one, critical=must)
     names = list(hosts)
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName([_name(one) for one in names]), critical=False)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from conformance.facts.values import tlschain
 from tests.hazards.eksa import cluster, management, specification
 from tests.hazards.eksa_certificates import NOW, made
 from tests.hazards.eksa_machines import EKSA, NAME
@@ -133,6 +135,10 @@ NO_CA, BARE = made("mirror CA"), made("mirror CA", hosts=[HOST], constrained=Fal
 SHORT = made("mirror CA", ca=True, longest=0)
 NO_ISSUER = made("issuing CA", ROOT)
 LAST = made("issuing CA", SHORT, ca=True)
+ODD = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+ELSEWHERE = x509.NameConstraints([x509.DNSName("example.net")], None)
+NOT_HERE = x509.NameConstraints(None, [x509.DNSName(".com")])
+BOUND, BARRED = made("mirror CA", ca=True, more=[ELSEWHERE]), made("mirror CA", ca=True, more=[NOT_HERE])
 FOR_CLIENTS = made("mirror CA", ca=True, more=[CLIENTS])
 
 
@@ -146,6 +152,9 @@ FOR_CLIENTS = made("mirror CA", ca=True, more=[CLIENTS])
         pytest.param(SHORT, [made(HOST, LAST, hosts=[HOST]), LAST], "is not of the CA", id="pathlen"),
         pytest.param(ROOT, [made(HOST, NO_ISSUER, hosts=[HOST]), NO_ISSUER], "is not of the CA", id="none between"),
         pytest.param(ROOT, [made(HOST, ROOT, hosts=[HOST], more=[CLIENTS])], "which is not for servers", id="clients"),
+        pytest.param(ROOT, [made(HOST, ROOT, hosts=[HOST], critical=[ODD])], "critical extension 1.2.3.4", id="odd"),
+        pytest.param(BOUND, [made(HOST, BOUND, hosts=[HOST])], f"may not sign for {HOST} (nameC", id="other names"),
+        pytest.param(BARRED, [made(HOST, BARRED, hosts=[HOST])], f"may not sign for {HOST} (nameC", id="barred names"),
         pytest.param(FOR_CLIENTS, [made(HOST, FOR_CLIENTS, hosts=[HOST])], "CA, which is not for servers", id="its CA"),
     ],
 )
@@ -200,6 +209,11 @@ def test_the_window_is_a_parameter(hazard):
 
 
 SPENT = made("mirror CA", ca=True, like=ROOT, ends=NOW - HOURS)
+MEANT = made(
+    "mirror CA",
+    ca=True,
+    more=[x509.NameConstraints([x509.DNSName("example.com"), x509.IPAddress(ip_network("10.0.0.0/8"))], None)],
+)
 WORN = made("issuing CA", ROOT, ca=True, like=BETWEEN, ends=NOW - HOURS)
 
 
@@ -227,6 +241,9 @@ WORN = made("issuing CA", ROOT, ca=True, like=BETWEEN, ends=NOW - HOURS)
             configured(ROOT.text + SPENT.text), mirror(AT, GOOD.pem), id="renewed with its key, the new first"
         ),
         pytest.param(configured(), mirror(AT, DEEP.pem, WORN.pem, BETWEEN.pem), id="a renewed one between"),
+        pytest.param(
+            configured(MEANT.text), mirror(AT, made(HOST, MEANT, hosts=[HOST]).pem), id="constraints that fit"
+        ),
         pytest.param(configured(SHORT.text), mirror(AT, made(HOST, SHORT, hosts=[HOST]).pem), id="pathlen 0"),
         pytest.param(configured(), mirror(AT, made("x", ROOT, hosts=["a", "*.example.com"]).pem), id="a wildcard"),
         pytest.param(configured(host=HOST.upper()), mirror(AT, GOOD.pem), id="in capitals"),
@@ -338,3 +355,34 @@ def test_a_mirror_without_an_endpoint(hazard):
 def test_a_mirror_that_one_of_two_workstations_reaches(hazard):
     bad, silent = station(mirrors=mirrors(mirror(AT, SELF.pem))), station(broken=[("mirrors", "unreachable")])
     return found(hazard, configured(), hosts={"a": silent, "b": bad})
+
+
+OLDEST = """\
+-----BEGIN CERTIFICATE-----
+MIIBGDCBvwIUBCzcSfYVyZusPhSzIsBWOv9h+2IwCgYIKoZIzj0EAwIwDjEMMAoG
+A1UEAwwDb2xkMCAXDTI2MTEyMjAwNDkyMFoYDzIxMjYxMDI5MDA0OTIwWjAOMQww
+CgYDVQQDDANvbGQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAARIzK+MO+EJAtVj
+70yCfFBJxzzu1SJcKYHqB6HHLMyWfSywGVwecHnwxE4JbmTfHquaM9prufnWHqaH
+hMhPi47QMAoGCCqGSM49BAMCA0gAMEUCIQD21nD3a0HAvQV6/LVtiTOrJbkHiqVk
+2dUw6zTXuM3alQIgdk6Ihp2/0zdVpP9CxSh6RvbbfMJMi5yGMisY8WqfFTM=
+-----END CERTIFICATE-----
+"""
+
+
+def test_a_version_without_constraints_is_a_root_or_nothing():
+    """As openssl x509 -req makes them: Go takes such a one as a root, and never between."""
+    (old,) = tlschain.certificates_of(OLDEST)
+    assert old.version is x509.Version.v1
+    assert tlschain.why_no_signer(old) == ""
+    assert tlschain.why_no_signer(old, root=False) == "has no basicConstraints that make it a CA"
+
+
+def test_a_server_cannot_keep_anybody_searching(monkeypatch):
+    """Many certificates of one name and key sign each other in every order."""
+    first = made("loop", ca=True)
+    loop = [made("loop", first, ca=True, like=first).certificate for _ in range(12)]
+    checked = []
+    issued = tlschain._issued
+    monkeypatch.setattr(tlschain, "_issued", lambda *both: checked.append(both) or issued(*both))
+    assert tlschain.paths_to([made(HOST, first, hosts=[HOST]).certificate, *loop], [OTHER.certificate]) == []
+    assert len(checked) == 100

@@ -214,6 +214,12 @@ def test_a_kubeconfig_of_the_command_line_is_that_of_the_cluster_in_the_file():
     assert change.hosts["a"].cluster == "prod"
 
 
+def test_hosts_of_one_connection_are_kept_all():
+    hosts = {name: Host(name, "ssh://a", (name,)) for name in ("control-plane", "worker")}
+    change = with_options(Change(hosts=hosts), {"hosts": ["ssh://a", "b"]})
+    assert change.hosts == {**hosts, "b": Host("b", "b")}
+
+
 @pytest.mark.parametrize("options", [{"kubeconfig": "k"}, {"kube_context": "ctx"}])
 def test_of_several_clusters_nobody_knows_whose_kubeconfig_it_is(options):
     clusters = {name: Cluster(name) for name in ("a", "b")}

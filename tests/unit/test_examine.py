@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from conformance.change import Cluster, Host, Upgrade
 from conformance.examine import examine, fresh_until
 from conformance.findings import Finding, Outcome, Verdict
 from conformance.hazards import Severity
+from conformance.report import groups
+from conformance.report.junit import to_junit
 from conformance.report.markdown import to_markdown
 from conformance.report.terminal import write
 from conformance.snapshot import Snapshot
@@ -105,12 +108,15 @@ def test_they_are_told(tmp_path: Path) -> None:
     assert isinstance(found.verdicts["u1"][0], Verdict)
 
 
-def test_when_reading_began_and_ended(tmp_path: Path) -> None:
-    """Also where it is decided later, from a snapshot: JUnit would tell of hours that nobody spent."""
-    times = {"started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:02+00:00"}
-    found = examined(tmp_path, {}, snapshot=Snapshot(**times))
-    assert (found.started, found.finished) == tuple(times.values())
-    assert examined(tmp_path, {}, snapshot=Snapshot()).finished
+def test_what_was_read_long_before_it_was_decided(tmp_path: Path) -> None:
+    """From a snapshot: it is old evidence, and JUnit would tell of months that nobody spent."""
+    snapshot = Snapshot(started="2026-01-01T00:00:00+00:00", finished="2026-01-01T00:00:02+00:00")
+    found = examined(tmp_path, {}, snapshot=snapshot)
+    assert (found.started, groups.read_until(found)) == (snapshot.started, snapshot.finished)
+    assert found.finished > snapshot.finished
+    assert groups.aged(found).startswith("old evidence: gathered at 2026-01-01T00:00:00+00:00 and no longer fresh")
+    assert ET.fromstring("".join(to_junit(found))).find("testsuite").get("time") == "2.000"  # type: ignore[union-attr]
+    assert "Examined from `2026-01-01T00:00:00+00:00` to `2026-01-01T00:00:02+00:00`" in to_markdown(found)
 
 
 def test_until_when_it_counts() -> None:

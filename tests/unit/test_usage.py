@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from conformance.snapshot import SCHEMA
+from tests.running import preflight
 from tests.unit.packing import check, write
 
 #: Runs pytest for each case, one after the other, in a process that has nothing of the outer one.
@@ -270,3 +271,17 @@ def test_the_command_itself_says_so_too(tmp_path):
     assert [line for line in done.stderr.splitlines() if line] == [
         "ERROR: --profile zzz: there is no such profile; --list-profiles shows what there is"
     ]
+
+
+def test_a_context_is_looked_up_in_the_kubeconfig_of_the_change(tmp_path):
+    """And not in the usual places, where it may not be known."""
+    user = {"name": "u", "user": {"token": "x"}}
+    server = {"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}
+    contexts = [{"name": name, "context": {"cluster": "c", "user": "u"}} for name in ("one", "other")]
+    config = {"current-context": "one", "contexts": contexts, "clusters": [server], "users": [user]}
+    (tmp_path / "kc").write_text(json.dumps({"apiVersion": "v1", "kind": "Config", **config}))
+    (tmp_path / "up.yaml").write_text("profile: kubernetes-1.36\nclusters: {prod: {kubeconfig: kc}}\n")
+    env = {"HOME": str(tmp_path), "KUBECONFIG": ""}
+    assert preflight("--change=up.yaml", "--kube-context=other", "--co", cwd=tmp_path, env=env).code == 0
+    result = preflight("--change=up.yaml", "--kube-context=nobody", "--co", cwd=tmp_path, env=env)
+    assert (result.code, "nobody" in result.out) == (4, True), result

@@ -11,29 +11,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from ipaddress import ip_address
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from conformance.facts.values.certificates import InvalidCertificates, blocks_of, decoded
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
+    from cryptography.x509 import Certificate, GeneralName
 
 __all__ = [
     "certificates_of",
+    "confined",
     "dates",
     "names_of",
     "paths_to",
     "purpose",
     "serves",
     "signers",
+    "strange",
     "title_of",
     "why_no_signer",
 ]
 
-#: CAs between a server's certificate and the last CA, and ways that are looked at: the text may be anything.
-_DEEP: Final = 8
-_MANY: Final = 64
+#: Signatures that are checked to find a way, as many as Go checks: the text may be anything.
+_CHECKS: Final = 100
 
 
 def certificates_of(pem: str) -> list[Certificate]:
@@ -49,7 +49,7 @@ def certificates_of(pem: str) -> list[Certificate]:
             one = decoded(block)
             # What is asked for later: fields are decoded late, and the text may be anything.
             _ = one.not_valid_after_utc, one.not_valid_before_utc, one.subject, one.issuer, names_of(one)
-            _ = why_no_signer(one), purpose(one)
+            _ = why_no_signer(one), purpose(one), strange(one), confined(one, one)
         except (ValueError, OverflowError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension):
             msg = "a certificate that cannot be decoded"
             raise InvalidCertificates(msg) from None
@@ -98,21 +98,24 @@ def paths_to(chain: Sequence[Certificate], anchors: Sequence[Certificate]) -> li
         return []
     if chain[0] in anchors:
         return [[chain[0]]]
-    return sorted(islice(_ways([chain[0]], chain[1:], anchors), _MANY), key=len)
+    return sorted(_ways([chain[0]], chain[1:], anchors, iter(range(_CHECKS))), key=len)
 
 
 def _ways(
-    way: list[Certificate], between: Sequence[Certificate], anchors: Sequence[Certificate]
+    way: list[Certificate], between: Sequence[Certificate], anchors: Sequence[Certificate], checks: Iterator[int]
 ) -> Iterator[list[Certificate]]:
-    one = way[-1]
-    for anchor in anchors:
-        if anchor not in way and not why_no_signer(anchor, len(way) - 1) and _issued(one, anchor):
-            yield [*way, anchor]
-    if len(way) > _DEEP:
-        return
-    for above in between:
-        if above not in way and above not in anchors and not why_no_signer(above, len(way) - 1) and _issued(one, above):
-            yield from _ways([*way, above], between, anchors)
+    for above in (*anchors, *(one for one in between if one not in anchors)):
+        last = above in anchors
+        if above in way or above.subject != way[-1].issuer or why_no_signer(above, len(way) - 1, root=last):
+            continue
+        if next(checks, None) is None:
+            return
+        if _issued(way[-1], above):
+            found = [*way, above]
+            if last:
+                yield found
+            else:
+                yield from _ways(found, between, anchors, checks)
 
 
 def signers(chain: Sequence[Certificate], anchors: Sequence[Certificate]) -> list[Certificate]:
@@ -130,17 +133,19 @@ def _issued(one: Certificate, by: Certificate) -> bool:
     return True
 
 
-def why_no_signer(one: Certificate, below: int = 0) -> str:
+def why_no_signer(one: Certificate, below: int = 0, *, root: bool = True) -> str:
     """Why it may not sign certificates; empty where it may.
 
     :param below: how many CAs stand between it and the server's certificate.
+    :param root: whether it is one of the CAs that are trusted: these may be of a version that knows no constraints.
     """
     from cryptography import x509
 
     try:
         constraints = one.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
-        return "has no basicConstraints that make it a CA" if one.version is x509.Version.v3 else ""
+        old = root and one.version is not x509.Version.v3
+        return "" if old else "has no basicConstraints that make it a CA"
     if not constraints.ca:
         return "is no CA (basicConstraints CA:FALSE)"
     if constraints.path_length is not None and below > constraints.path_length:
@@ -164,6 +169,42 @@ def purpose(one: Certificate) -> str:
     if Purpose.SERVER_AUTH in usage or Purpose.ANY_EXTENDED_KEY_USAGE in usage:
         return ""
     return "is not for servers (extendedKeyUsage without serverAuth)"
+
+
+def strange(one: Certificate) -> str:
+    """What in it must be understood and is not; empty where nothing."""
+    from cryptography import x509
+
+    odd = [held for held in one.extensions if held.critical and isinstance(held.value, x509.UnrecognizedExtension)]
+    return f"has a critical extension {odd[0].oid.dotted_string} that nobody knows" if odd else ""
+
+
+def confined(one: Certificate, leaf: Certificate) -> str:
+    """Why it may not sign for one of the server's names, by its name constraints (RFC 5280, 4.2.1.10); empty where it may."""
+    from cryptography import x509
+
+    try:
+        limits = one.extensions.get_extension_for_class(x509.NameConstraints).value
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    for name in names:
+        only = [held for held in limits.permitted_subtrees or () if isinstance(held, type(name))]
+        never = [held for held in limits.excluded_subtrees or () if isinstance(held, type(name))]
+        if (only and not any(_within(name, held) for held in only)) or any(_within(name, held) for held in never):
+            return f"may not sign for {name.value} (nameConstraints)"
+    return ""
+
+
+def _within(name: GeneralName, subtree: GeneralName) -> bool:
+    from cryptography import x509
+
+    if isinstance(subtree, x509.IPAddress):
+        return bool(name.value in subtree.value)  # type: ignore[operator]
+    if isinstance(subtree, x509.DNSName):
+        held, limit = str(name.value).lower(), subtree.value.lower().removeprefix(".")
+        return not limit or held == limit or held.endswith(f".{limit}")
+    return bool(name == subtree)
 
 
 def dates(one: Certificate, at: datetime, until: datetime) -> str:

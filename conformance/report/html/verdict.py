@@ -54,7 +54,10 @@ def _facts(examination: Examination, say: Words) -> Iterator[tuple[str, str]]:
     over = _over(examination, say)
     scope = f" <strong>{text(say.sentence(examination.scope))}</strong>" if examination.scope else ""
     yield say("Examined"), f"{over}{scope}"
-    yield say("When"), say("{start} to {end}", start=moment(examination.started), end=moment(examination.finished))
+    yield (
+        say("When"),
+        say("{start} to {end}", start=moment(examination.started), end=moment(groups.read_until(examination))),
+    )
     if examination.fresh_until:
         yield say("Fresh until"), moment(examination.fresh_until)
     yield say("By"), _made_by(examination, say)

@@ -239,6 +239,12 @@ def test_a_version_that_is_none(repository: Repository) -> None:
         since(change(repository, a={}), PROFILE, "HEAD~1")
 
 
+def test_a_slip_in_a_version_is_not_taken_for_another_one(repository: Repository) -> None:
+    repository.commit({"a.yaml": cluster("a", "1.9-1")})
+    with pytest.raises(InvalidDocument, match=r"a\.yaml: '1\.9-1' names no release: expected three numbers"):
+        since(change(repository, a={}), PROFILE, "HEAD~1")
+
+
 def test_a_cluster_in_two_files_goes_to_one_version(repository: Repository) -> None:
     repository.commit({"a2.yaml": cluster("a", "1.8.3").replace("cluster-a", "other")})
     repository.commit(
