@@ -69,11 +69,10 @@ def _is_own(item: CheckItem, error: Any, call: pytest.CallInfo[Any]) -> bool:
         return True
     places = [Path(str(entry.path)) for entry in call.excinfo.traceback] if call.excinfo else []
     path = item.case.check.path
-    roots = [
-        path.parent,
-        *(one.checks for one in item.run.library.packs if one.deep and path.is_relative_to(one.checks)),
-    ]
-    if any(one.is_relative_to(root) and one.name != "conftest.py" for one in places for root in roots):
+    # In the very directory of a pack that lies beside its profile: below it may be anything, such as a .venv.
+    roots = [one.checks for one in item.run.library.packs if one.deep and path.is_relative_to(one.checks)]
+    beside = [one for one in places if one.parent == path.parent or any(map(one.is_relative_to, roots))]
+    if any(one.name != "conftest.py" for one in beside):
         return True  # the check, or a fixture beside it
     if not places or places[-1].parts[-2:] != ("_pytest", "skipping.py"):
         return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
-from conformance import NODE, Members, Unreadable, cluster_fact, desired, every, fleet_fact, listing
+from conformance import NODE, Members, Unreadable, cluster_fact, every, fleet_fact, listing
 from conformance.facts.kubernetes import nodes
 from conformance.facts.linux import addresses
 from conformance.facts.values.addresses import OwnedRange, Range
@@ -17,9 +17,9 @@ from conformance.reads.projection import value_at
 from conformance.subjects import Subject
 
 from .facts import GROUP, AbmCluster, cluster_of, is_user
+from .facts_cidr import CidrConfig, by_namespace, coming_configs, pod_networks
 
 Pool = Mapping[str, Any]
-CidrConfig = Mapping[str, Any]
 
 _VIRTUAL: Final = re.compile(
     # Docker calls the bridge of a network of its own after the first twelve digits of the network's id; other bridges,
@@ -80,7 +80,7 @@ def ranges_of(
     :raises InvalidRange: a text is neither an address nor a range.
     """
     routed, again = _owned(owner, _routed(cluster, pools))
-    inner, _ = _owned(owner, [*_networks(cluster), *_pod_networks(configs)])
+    inner, _ = _owned(owner, [*_networks(cluster), *pod_networks(cluster, configs)])
     twice = _twice(cluster, pools, again, written=written) if again else []
     # Pods have addresses of the machines' network in flat mode only, which with IPv6 is the only one; else every cluster
     # may use the same range.
@@ -168,56 +168,13 @@ def _networks(cluster: AbmCluster) -> Iterator[tuple[str, str, str]]:
             yield f"{key.removesuffix('s')} range", str(text), ""
 
 
-def _pod_networks(configs: Iterable[CidrConfig]) -> Iterator[tuple[str, str, str]]:
-    """The IPv6 ranges of pods, but for those within another one: that of a rack may be cut out of that of the cluster.
-
-    Those of IPv4 stand in the Cluster object. Source: the platform's guide "IPv4/IPv6 dual-stack networking".
-    """
-    texts = [str(text) for one in configs if (text := value_at(one, "spec.ipv6.cidr"))]
-    ranges = {text: Range.parse(text) for text in texts}
-    for text, one in ranges.items():
-        around = (other for other in ranges.values() if (other.first, other.last) != (one.first, one.last))
-        if not any(other.first <= one.first and one.last <= other.last for other in around):
-            yield "pod range", text, ""
-
-
 # Made once for all clusters of an admin cluster, so that each of thousands finds its own without looking at the others'.
 
 
 @cluster_fact(listing(f"nodepools.{GROUP}", "spec.clusterName", "spec.nodes", at="manager"))
 def abm_pools_by_namespace(objects: Iterable[Pool]) -> dict[str, list[Pool]]:
     """The NodePools of each namespace of the admin cluster."""
-    return _by_namespace(objects)
-
-
-def _by_namespace(objects: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for one in objects:
-        found.setdefault(one["metadata"].get("namespace", ""), []).append(one)
-    return found
-
-
-_CIDR: Final = "spec.ipv6.cidr"
-
-
-@cluster_fact(listing(f"clustercidrconfigs.{GROUP}", _CIDR, at="manager", required=False))
-def abm_served_cidr_configs(objects: Iterable[CidrConfig]) -> dict[str, list[CidrConfig]]:
-    """The ClusterCIDRConfigs of each namespace of the admin cluster: from which pods get their addresses."""
-    return _by_namespace(objects)
-
-
-@cluster_fact(every(abm_served_cidr_configs))
-def abm_cidr_configs(served: Members) -> dict[str, list[CidrConfig]]:
-    """`abm_served_cidr_configs`; none where the platform is older than the kind."""
-    for why in served.unread.values():
-        raise why
-    return next(iter(served.values()), {})
-
-
-@cluster_fact(desired("ClusterCIDRConfig", GROUP, _CIDR))
-def abm_desired_cidr_configs(objects: list[CidrConfig] | None) -> dict[str, list[CidrConfig]]:
-    """The ClusterCIDRConfig documents of the configuration that is about to be applied, by namespace."""
-    return _by_namespace(objects or [])
+    return by_namespace(objects)
 
 
 _SPEC = ("spec.type", "spec.clusterNetwork", "spec.controlPlane.nodePoolSpec.nodes", "spec.loadBalancer")
@@ -253,6 +210,9 @@ def abm_ranges(
     to_come = is_user(subject) and subject.name in desired and not namesakes
     own = subject.name if to_come else cluster_of(namesakes if len(namesakes) == 1 else abm_clusters, subject).name
     named = [own, *desired, *(str(value_at(one, "spec.clusterName", own)) for one in abm_desired_node_pools)]
+    if abm_desired_cidr_configs:
+        live = [one for held in abm_clusters_by_name.values() for one in held]
+        named += _in_namespaces([*desired.values(), *live], abm_desired_cidr_configs)
     found = []
     for name in dict.fromkeys(named):
         owner = subject.name if name == own else name
@@ -273,9 +233,22 @@ def abm_ranges(
             found.append(ClusterRanges(owner, admin, routed, (*routed, *now[1])))
             continue
         pools = pools or _pools_of(here, beside) if coming is None else pools
-        then = ranges_of(owner, coming or here, pools, cidrs_then or cidrs, written=coming is not None)
+        then = ranges_of(owner, coming or here, pools, coming_configs(cidrs, cidrs_then), written=coming is not None)
         found.append(ClusterRanges(owner, admin, _each_once(now[0], then[0]), _each_once(*then), changes=True))
     return found
+
+
+def _in_namespaces(clusters: list[AbmCluster], namespaces: Iterable[str]) -> list[str]:
+    """The clusters to which these namespaces belong."""
+    names: dict[str, str] = {}
+    for one in clusters:
+        names.setdefault(one.namespace, one.name)
+    for namespace in namespaces:
+        if namespace not in names:
+            raise Unreadable(
+                f"the desired configuration has a ClusterCIDRConfig in {namespace!r}, and no Cluster is there"
+            )
+    return [names[one] for one in namespaces]
 
 
 def _each_once(*held: Iterable[OwnedRange]) -> tuple[OwnedRange, ...]:

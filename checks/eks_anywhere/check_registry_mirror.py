@@ -192,7 +192,7 @@ def _flaws(way: list[Certificate], at: datetime, until: datetime) -> list[tuple[
             tlschain.dates(one, at, until),
             tlschain.purpose(one),
             tlschain.strange(one),
-            tlschain.confined(one, way[0]),
+            tlschain.confined(one, way[0]) if one is not way[0] else "",
         )
         if wrong
     ]

@@ -192,7 +192,7 @@ def _removals(etcd: EtcdCluster, gone: list[EtcdMember]) -> list[str]:
     alive = gone[0] in etcd.committing_voters
     return [
         "# Look first whether one can be removed (--situation repair); then, once its node is gone for good:",
-        f"# {gone[0].name or gone[0].hex_id} still commits, so look where it runs before:{first}" if alive else first,
+        f"# {gone[0].hex_id} still commits, so look where it runs before:{first}" if alive else first,
         *(f"# and after another look:{one}" for one in others),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -262,6 +263,32 @@ def test_ipv6_pod_ranges_in_the_clusters_themselves(hazard):
 @proves(OVERLAP, kind=PRESENT, says=["hub: ", "prod: ", "pod range 2001:"])
 def test_an_ipv6_pod_range_that_is_about_to_be(hazard):
     return dual_stack(cidr_config("a", SIX, "hub"), desired=(text_of(cidr_config("b", SIX)),))
+
+
+@proves(OVERLAP, kind=PRESENT, says=["hub: ", "prod: ", "pod range 2001:"])
+def test_an_ipv6_pod_range_in_the_desired_configuration_of_another_cluster(hazard):
+    api = admin_api(cluster("hub", "admin", **HUB), cluster("prod", **PROD))
+    api.objects[f"clustercidrconfigs.{GROUP}"] = [cidr_config("a", SIX, "hub")]
+    hub = replace(api, desired=(text_of(cidr_config("b", SIX)),))
+    return evaluate(OVERLAP, clusters={"hub": hub, "prod": USER})
+
+
+@proves(OVERLAP, kind=UNREADABLE, says=["a ClusterCIDRConfig in 'cluster-nobody', and no Cluster is there"])
+def test_an_ipv6_pod_range_of_nobody(hazard):
+    return dual_stack(desired=(text_of(cidr_config("b", SIX, "nobody")),))
+
+
+@proves(OVERLAP, kind=PRESENT, says=["prod: service", " and prod: ", "pod range 2001:"])
+def test_what_is_applied_takes_the_place_of_its_namesake_alone(hazard):
+    services = cluster("prod", **PROD, services=["10.96.0.0/20", "2001:db8:1::/120"])
+    return dual_stack(cidr_config("rack1", SIX), desired=(text_of(services, cidr_config("rack2", "2001:db8:2::/112")),))
+
+
+@proves(OVERLAP, kind=ABSENT)
+def test_a_rack_s_part_of_what_the_cluster_itself_names(hazard):
+    api = admin_api(cluster("hub", "admin", **HUB), cluster("prod", **PROD, pods=["192.168.0.0/16", SIX]))
+    api.objects[f"clustercidrconfigs.{GROUP}"] = [cidr_config("a", "2001:db8:1::/120")]
+    return evaluate(OVERLAP, clusters={"hub": api, "prod": USER})
 
 
 @proves(OVERLAP, kind=ABSENT)

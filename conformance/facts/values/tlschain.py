@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from conformance.facts.values.certificates import InvalidCertificates, blocks_of, decoded
 
@@ -176,11 +177,19 @@ def strange(one: Certificate) -> str:
     from cryptography import x509
 
     odd = [held for held in one.extensions if held.critical and isinstance(held.value, x509.UnrecognizedExtension)]
-    return f"has a critical extension {odd[0].oid.dotted_string} that nobody knows" if odd else ""
+    if odd:
+        return f"has a critical extension {odd[0].oid.dotted_string} that nobody knows"
+    limits = [held.value for held in one.extensions if held.critical and isinstance(held.value, x509.NameConstraints)]
+    trees = [tree for held in limits for tree in (*(held.permitted_subtrees or ()), *(held.excluded_subtrees or ()))]
+    known = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
+    return "" if all(isinstance(tree, known) for tree in trees) else "has critical nameConstraints that nobody judges"
 
 
 def confined(one: Certificate, leaf: Certificate) -> str:
-    """Why it may not sign for one of the server's names, by its name constraints (RFC 5280, 4.2.1.10); empty where it may."""
+    """Why a CA may not sign for one of the server's names, by its name constraints; empty where it may.
+
+    Source: RFC 5280, 4.2.1.10. Names of other kinds than host names, addresses, mail and URIs are not judged.
+    """
     from cryptography import x509
 
     try:
@@ -191,7 +200,8 @@ def confined(one: Certificate, leaf: Certificate) -> str:
     for name in names:
         only = [held for held in limits.permitted_subtrees or () if isinstance(held, type(name))]
         never = [held for held in limits.excluded_subtrees or () if isinstance(held, type(name))]
-        if (only and not any(_within(name, held) for held in only)) or any(_within(name, held) for held in never):
+        barred = any(_within(name, held) or _around(name, held) for held in never)
+        if barred or (only and not any(_within(name, held) for held in only)):
             return f"may not sign for {name.value} (nameConstraints)"
     return ""
 
@@ -201,10 +211,23 @@ def _within(name: GeneralName, subtree: GeneralName) -> bool:
 
     if isinstance(subtree, x509.IPAddress):
         return bool(name.value in subtree.value)  # type: ignore[operator]
+    held, limit = str(name.value).lower(), str(subtree.value).lower()
     if isinstance(subtree, x509.DNSName):
-        held, limit = str(name.value).lower(), subtree.value.lower().removeprefix(".")
-        return not limit or held == limit or held.endswith(f".{limit}")
-    return bool(name == subtree)
+        return not limit or held.endswith(limit if limit.startswith(".") else f".{limit}") or held == limit
+    if isinstance(subtree, x509.RFC822Name) and "@" in limit:
+        return held == limit
+    if isinstance(subtree, x509.RFC822Name | x509.UniformResourceIdentifier):
+        host = held.rpartition("@")[2] if isinstance(subtree, x509.RFC822Name) else urlsplit(held).hostname or ""
+        return host.endswith(limit) if limit.startswith(".") else host == limit
+    return False
+
+
+def _around(name: GeneralName, subtree: GeneralName) -> bool:
+    """Whether a wildcard stands for a name that is in the subtree."""
+    from cryptography import x509
+
+    held = str(name.value).lower()
+    return isinstance(subtree, x509.DNSName) and held.startswith("*.") and subtree.value.lower().endswith(held[1:])
 
 
 def dates(one: Certificate, at: datetime, until: datetime) -> str:
