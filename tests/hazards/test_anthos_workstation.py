@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -317,11 +318,13 @@ def test_the_version_before_cannot_be_known(hazard, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming nobody needs root")
-def test_the_command_tells_closed_from_absent(tmp_path):
-    made(tmp_path / "home", "bmctl-workspace").chmod(0o700)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    script = abm_manifests.sources[0].bind({"bmctl-directory": str(tmp_path / "home")}).script
-    argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", "/bin/sh", "-c", script]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True, env={"LC_ALL": "C"})
+def test_the_command_tells_closed_from_absent():
+    # Not one of pytest's own folders, which every pytest that starts closes again.
+    with tempfile.TemporaryDirectory(prefix="preflight-open-") as top:
+        Path(top).chmod(0o755)
+        home = Path(top) / "home"
+        made(home, "bmctl-workspace").chmod(0o700)
+        script = abm_manifests.sources[0].bind({"bmctl-directory": str(home)}).script
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", "/bin/sh", "-c", script]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, env={"LC_ALL": "C"})
     assert done.stdout.splitlines()[1:] == [SHUT] * 4

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -186,13 +187,11 @@ def test_many_errors_are_shortened_in_the_middle(shell: list[str]) -> None:
 
 
 @pytest.fixture
-def top(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that everybody may enter."""
-    made = tmp_path_factory.mktemp("open")
-    for directory in (made, *made.parents[:-1]):
-        if directory.stat().st_uid == os.getuid() and str(directory).startswith("/tmp/pytest"):
-            directory.chmod(0o755)
-    return made
+def top() -> Iterator[Path]:
+    """A folder that everybody may enter: pytest's own are closed again by every pytest that starts."""
+    with tempfile.TemporaryDirectory(prefix="preflight-open-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become nobody")
