@@ -1,7 +1,6 @@
 """Resolving facts: which reads a check needs of whom, and what the stored answers make of them.
 
-Both questions walk the same graph, so what is planned is what is asked for: `Closure` walks it without any answer,
-`Facts` with a snapshot's answers.
+Both walk the same graph, so what is planned is what is asked for: `Closure` without any answer, `Facts` with a snapshot's.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any, Final
@@ -215,7 +215,7 @@ class Facts:
         key = (id(fact), self._home(fact, place))
         with self._making:  # what another thread is making is waited for, not taken for a circle
             if key in self._failures:
-                raise self._failures[key].with_traceback(None)
+                raise copy(self._failures[key])
             if key not in self._values:
                 if key in self._under_way:
                     raise Unreadable(f"fact {fact.name} needs itself: mend the pack")
@@ -223,7 +223,7 @@ class Facts:
                 try:
                     self._values[key] = self._make(fact, place)
                 except (Unreadable, NotApplicable) as failure:
-                    self._failures[key] = failure
+                    self._failures[key] = copy(failure)  # a raised one holds the frames that it came through
                     raise
                 finally:
                     self._under_way.pop()
@@ -296,7 +296,7 @@ class Facts:
             try:
                 values[member.name] = self.value(source.fact, member)
             except Unreadable as failure:
-                unread[member.name] = failure
+                unread[member.name] = copy(failure)
             except NotApplicable as failure:
                 inapplicable[member.name] = failure.reason
         return Members(values, unread, inapplicable)

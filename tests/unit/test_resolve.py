@@ -362,3 +362,14 @@ def test_a_read_that_is_no_read_of_a_member_makes_nobody_unread():
     held = facts(**{"cp-1": {"uname -r": text("a")}, "wk-1": {"uname -r": text("b")}})
     assert held.unread_members(["kernels", "subject", "nothing"], SCOPE, INVENTORY["prod"]) == {}
     assert command("uname -r") in kernel.sources
+
+
+@pytest.mark.parametrize(("said", "kind"), [("no", NotApplicable), ("x", Unreadable)])
+def test_what_is_kept_of_a_failure_holds_no_frames(said, kind):
+    """Else all that these know would stay in memory, once for each subject - and more each time it is asked for."""
+    held = facts(**{"cp-1": {"ask": text(said)}})
+    for _ in range(2):
+        with pytest.raises(kind):
+            held.value(picky, INVENTORY["cp-1"])
+    (kept,) = held._failures.values()
+    assert (type(kept), kept.__traceback__, kept.__context__) == (kind, None, None)
