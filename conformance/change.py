@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -226,12 +226,12 @@ def _subject_name(entry: Entry, name: str) -> str:
     return name
 
 
-def version_of(entry: Entry) -> Version | None:
-    """The version at an entry, None where it is absent."""
+def version_of(entry: Entry, parse: Callable[[str], Version] = Version.stated) -> Version | None:
+    """The version at an entry as `parse` reads it, None where it is absent."""
     if entry.value is None:
         return None
     try:
-        return Version.stated(entry.text())
+        return parse(entry.text())
     except InvalidVersion as error:
         entry.fail(str(error))
         raise

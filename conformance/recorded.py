@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.change import FRESH_HOURS, Change, Cluster, Host, Upgrade
+from conformance.change import FRESH_HOURS, Change, Cluster, Host, Upgrade, version_of
 from conformance.documents import Entry
-from conformance.versions import InvalidVersion, Version
+from conformance.versions import Version
 
 __all__ = ["change_of", "record_of"]
 
@@ -120,13 +120,6 @@ def _upgrade(upgrade: Upgrade) -> dict[str, Any]:
 
 def _upgrade_of(entry: Entry) -> Upgrade:
     none = _required(entry, "none").flag(default=False)
-    return Upgrade(_version(entry["from"]), _version(entry["to"]), none=none)
-
-
-def _version(entry: Entry) -> Version | None:
-    """A version that was accepted when it was recorded."""
-    try:
-        return Version.parse(entry.text()) if entry.value is not None else None
-    except InvalidVersion as error:
-        entry.fail(str(error))
-        raise
+    # What was accepted when it was recorded is not asked again.
+    before, after = (version_of(entry[key], Version.parse) for key in ("from", "to"))
+    return Upgrade(before, after, none=none)
